@@ -1,0 +1,345 @@
+"""
+The machine, and the one place that decides.
+
+Rule 1. Everything that decides what a saga does next is a row of the table. Nobody else decides.
+Rule 2. The table knows no results, no number of attempts and no time: those are data, and whoever
+        has them turns them into events.
+
+Theory of operation
+-------------------
+A saga is a network of small automata: one per step, one per scope (the root saga, a nested saga,
+an alternative), one per choice, each and alternatives block, one ``stop``. The composite state has
+one local state per automaton. A row is ``event | guard | update``: the guard asks some automata for
+their local states, the update is constant. *Input rows* carry an event, *internal rows* none.
+
+``step(state, event)`` applies the one input row of that event whose guard holds, then internal rows
+until none is enabled (*settling*). Settling is confluent: each internal row moves its automaton one
+way along pending -> forward -> turned back -> clean and reads only monotone facts, so any order
+gives the same quiet state. No row for the pair: the event is ignored, for a listed reason.
+
+Effects are a function of the state (a Moore machine): certain local states *owe* one. A move emits
+what the new state owes and the old one did not, so an effect of a local state that settling has
+left again is never emitted, and recovery needs nothing but the state: ``owed(state)``.
+
+Sequence and parallel have no automaton: they are wiring, in the guards. The product is never built;
+``flatten`` enumerates it on demand, up to a limit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from saga_fsm.errors import NoTransitionError, StateSpaceLimitError
+from saga_fsm.machine import _alphabet as a
+from saga_fsm.machine._alphabet import CancelTimer, Effect, Event, Finished, SetTimer, Status
+from saga_fsm.machine._reasons import reason
+from saga_fsm.machine._table import Automaton, Codes, Move, Row, State, Transition
+from saga_fsm.machine._verdict import unresolved
+
+
+_NO_EFFECTS: tuple[Effect, ...] = ()
+# Over this no byte holds a label: the state is then a tuple, and all else stays as it is.
+_WIDEST_BYTE = 256
+
+
+class Machine:
+    """
+    A saga compiled: automata, rows, and ``step``, which reads them.
+
+    Made by ``compile_saga``. Immutable by convention; safe to share between threads.
+
+    Args:
+        name: the saga's name.
+        automata: in definition order; the first is the root scope ``@saga``.
+        rows: input and internal rows, in definition order.
+    """
+
+    def __init__(self, name: str, automata: Sequence[Automaton], rows: Sequence[Row]) -> None:
+        self.name = name
+        self.automata = tuple(automata)
+        self.rows = tuple(rows)
+        self.index = {automaton.path: v for v, automaton in enumerate(self.automata)}
+        wide = any(max(automaton.locals) >= _WIDEST_BYTE for automaton in self.automata)
+        self._thaw: Any = list if wide else bytearray
+        self._freeze: Any = tuple if wide else bytes
+        self.initial = State(self._freeze(x.locals[0] for x in self.automata), self)
+        self._owed = [automaton.owed for automaton in self.automata]
+        self._inputs: dict[str, list[Row]] = {}
+        # Per automaton and code: the internal rows that ask for that code. One shared list each.
+        self._watching: list[dict[int, list[Row]]] = [{} for _ in self.automata]
+        self.events: tuple[Event, ...] = ()
+        self._index_rows()
+        self._owing = _any_of(a.OWING)
+        self._failed = _any_of(a.BROKEN)
+
+    def _index_rows(self) -> None:
+        events: list[Event] = []
+        for row in self.rows:
+            if row.event is None:
+                for v, allowed in row.guard:
+                    watching = self._watching[v]
+                    for code in allowed:
+                        watching.setdefault(code, []).append(row)
+            else:
+                known = self._inputs.get(row.event)
+                if known is None:
+                    self._inputs[row.event] = known = []
+                    events.append(row.event)
+                known.append(row)
+        self.events = tuple(events)
+
+    # ------------------------------------------------------------------ deciding
+
+    def step(self, state: State, event: str) -> Move:
+        """
+        Decide: the state after ``event``, and the effects it asks for.
+
+        Pure: the same answer for the same arguments, nothing is called and nothing is changed.
+
+        Raises:
+            NoTransitionError: no state of this machine knows the event.
+        """
+        codes = state.codes
+        try:
+            rows = self._inputs[event]
+        except KeyError:
+            raise self._unknown_event(state, event) from None
+        for row in rows:
+            for v, allowed in row.guard:
+                if codes[v] not in allowed:
+                    break
+            else:
+                return self._take(state, row)
+        return Move(state, _NO_EFFECTS, reason(self, state, event))
+
+    def _take(self, state: State, row: Row) -> Move:
+        """Apply a row, settle, and give what the new state owes and the old one did not."""
+        old = state.codes
+        codes = self._thaw(old)
+        written = []
+        for v, x in row.update:
+            codes[v] = x
+            written.append(v)
+        self._settle(codes, written)
+        new = State(self._freeze(codes), self)
+        effects: list[Effect] = []
+        owed_by = self._owed
+        # In definition order, each automaton once.
+        for v in sorted(set(written)) if len(written) > 1 else written:
+            before, after = old[v], codes[v]
+            if before != after:
+                owed = owed_by[v]
+                was, now = owed.get(before), owed.get(after)
+                if was is not now:
+                    if was.__class__ is SetTimer:
+                        effects.append(CancelTimer(was.target))  # type: ignore[union-attr]
+                    if now is not None:
+                        effects.append(now)
+        for effect in effects:
+            if effect.__class__ not in _MAY_REST:
+                break
+        else:
+            self._finish(state, new, effects)
+        return Move(new, tuple(effects))
+
+    def _settle(self, codes: Any, written: list[int]) -> None:
+        """Take internal rows until none is enabled; append each automaton that is written."""
+        todo = written.copy()
+        watching = self._watching
+        while todo:
+            v = todo.pop()
+            rows = watching[v].get(codes[v])
+            if rows is None:
+                continue
+            for row in rows:
+                for w, allowed in row.guard:
+                    if codes[w] not in allowed:
+                        break
+                else:
+                    for w, x in row.update:
+                        codes[w] = x
+                        written.append(w)
+                        todo.append(w)
+
+    def _finish(self, old: State, new: State, effects: list[Effect]) -> None:
+        status = self.status(new)
+        if status.resting and status is not self.status(old):
+            effects.append(Finished(status))
+
+    def quiet(self, codes: Codes) -> bool:
+        """Whether no internal row is enabled; every state that ``step`` gives is quiet."""
+        return not any(
+            all(codes[v] in allowed for v, allowed in row.guard)
+            for row in self.rows
+            if row.event is None
+        )
+
+    def accepts(self, state: State) -> tuple[Event, ...]:
+        """The events that have a row in this state, in the alphabet's order."""
+        codes = state.codes
+        return tuple(
+            event
+            for event in self.events
+            if any(all(codes[v] in ok for v, ok in row.guard) for row in self._inputs[event])
+        )
+
+    def replay(self, path: Iterable[str]) -> tuple[Move, ...]:
+        """Take a path's events from the start: the moves, ignored ones included."""
+        state = self.initial
+        moves = []
+        for event in getattr(path, "events", path):
+            move = self.step(state, event)
+            moves.append(move)
+            state = move.state
+        return tuple(moves)
+
+    def event(self, kind: str, target: str = "", argument: str = "") -> Event:
+        """The event of these parts, as the alphabet has it."""
+        return Event.of(kind, target, argument)
+
+    def _unknown_event(self, state: State, event: str) -> NoTransitionError:
+        return NoTransitionError(
+            saga=self.name,
+            state=str(state),
+            event=str(event),
+            accepted=tuple(map(str, self.accepts(state))),
+        )
+
+    # ------------------------------------------------------------------ reading a state
+
+    def status(self, state: State) -> Status:
+        """What a run in this state is (machine.md 4)."""
+        codes = state.codes
+        root = codes[0]
+        if root == a.SCOPE_PENDING:
+            return Status.NEW
+        if self._moving(codes):
+            return Status.RUNNING if root in a.FORWARD else Status.COMPENSATING
+        # An alarm after the end is owed an undo; while that is open nothing is compensated.
+        if (root == a.SCOPE_DONE or root == a.SCOPE_COMPENSATED) and not self._broken(codes):
+            return Status.COMPLETED if root == a.SCOPE_DONE else Status.COMPENSATED
+        return Status.STUCK
+
+    def _moving(self, codes: Codes) -> bool:
+        if codes.__class__ is bytes:
+            return self._owing(codes) is not None
+        return not a.OWING.isdisjoint(codes)
+
+    def _broken(self, codes: Codes) -> bool:
+        if codes.__class__ is bytes:
+            return self._failed(codes) is not None
+        return not a.BROKEN.isdisjoint(codes)
+
+    def unresolved(self, state: State) -> dict[str, str]:
+        """What is owed in a stuck state, by path: compensate, complete or query."""
+        return unresolved(self, state) if self.status(state) is Status.STUCK else {}
+
+    def owed(self, state: State) -> tuple[Effect, ...]:
+        """Everything outstanding, in definition order: what recovery asks for again."""
+        return tuple(
+            owed[code]
+            for owed, code in zip(self._owed, state.codes, strict=True)
+            if code in owed and owed[code].__class__ is not a.Refused
+        )
+
+    def describe(self, state: State) -> str:
+        """The state as text: its status and every local state that is not the first."""
+        shown = [
+            f"{automaton.path}.{automaton.local(code)}"
+            for automaton, code in zip(self.automata, state.codes, strict=True)
+            if code != automaton.locals[0] and not automaton.path.startswith("@saga")
+        ]
+        status = self.status(state).value
+        return f"{status}({' '.join(shown)})" if shown else status
+
+    # ------------------------------------------------------------------ the machine as a whole
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names, kinds, structure, rows and contracts, hashed: the same in every process."""
+        digest = hashlib.sha256(b"saga_fsm 1\n")
+        for x in self.automata:
+            digest.update(repr((x.path, x.sort, x.locals, x.scope, x.labels, x.traits)).encode())
+        for row in self.rows:
+            guard = tuple((v, tuple(sorted(allowed))) for v, allowed in row.guard)
+            digest.update(repr((str(row.event), row.name, guard, row.update)).encode())
+        return digest.hexdigest()[:16]
+
+    @cached_property
+    def ignored(self) -> Mapping[tuple[str, str, str], str]:
+        """
+        Each (automaton, local state, event kind) without a row, and the reason.
+
+        With the rows this covers every pair: nothing is left undefined.
+        """
+        mine: dict[int, dict[str, list[Row]]] = {}
+        for row in self.rows:
+            if row.event is not None:
+                mine.setdefault(row.automaton, {}).setdefault(row.event, []).append(row)
+        listed = {}
+        for v, events in mine.items():
+            automaton = self.automata[v]
+            for event, rows in events.items():
+                for code in automaton.locals:
+                    if not any(dict(row.guard).get(v, {code}) >= {code} for row in rows):
+                        why = reason(self, None, event, code)
+                        listed[automaton.path, automaton.local(code), str(event)] = why
+        return listed
+
+    def flatten(self, *, limit: int = 100_000) -> tuple[tuple[State, ...], tuple[Transition, ...]]:
+        """
+        Enumerate the reachable states and transitions, every event offered at every state.
+
+        Raises:
+            StateSpaceLimitError: more than ``limit`` states; parallel blocks multiply.
+        """
+        seen: dict[Codes, State] = {self.initial.codes: self.initial}
+        todo = deque([self.initial])
+        transitions = []
+        while todo:
+            state = todo.popleft()
+            for event in self.accepts(state):
+                target = self.step(state, event).state
+                known = seen.setdefault(target.codes, target)
+                if known is target:
+                    if len(seen) > limit:
+                        raise StateSpaceLimitError(saga=self.name, limit=limit)
+                    todo.append(target)
+                transitions.append(Transition(state, event, known))
+        return tuple(seen.values()), tuple(transitions)
+
+    @cached_property
+    def _flat(self) -> tuple[tuple[State, ...], tuple[Transition, ...]]:
+        return self.flatten()
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The reachable states, flattened on demand."""
+        return self._flat[0]
+
+    @property
+    def transitions(self) -> tuple[Transition, ...]:
+        """The arrows between them."""
+        return self._flat[1]
+
+    @property
+    def final(self) -> tuple[State, ...]:
+        """The reachable states in which a run rests."""
+        return tuple(state for state in self.states if state.status.resting)
+
+    def __repr__(self) -> str:
+        return f"<Machine {self.name}: {len(self.automata)} automata, {len(self.rows)} rows>"
+
+
+def _any_of(codes: frozenset[int]) -> Any:
+    """A search for any of these codes at the speed of C."""
+    return re.compile(b"[" + re.escape(bytes(sorted(codes))) + b"]").search
+
+
+# After these a run may rest: they ask for nothing that will come back as an event.
+_MAY_REST = frozenset({CancelTimer, a.Refused})

@@ -1,0 +1,138 @@
+"""Laws of every compiled machine, tried on all reachable states of the reference sagas."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from typing import Any
+
+import pytest
+
+from saga_fsm.compiler import compile_saga
+from saga_fsm.errors import NoTransitionError
+from saga_fsm.machine import CancelTimer, Event, Finished, Machine, Refused, SetTimer, Status
+from tests.reference import REFERENCES, Reference
+
+
+SMALL = [one for one in REFERENCES if one.machine[0] < 3000]
+each_small = pytest.mark.parametrize("reference", SMALL, ids=lambda one: one.text)
+
+
+def enabled(machine: Machine, codes: Any, event: str | None) -> list[Any]:
+    """The rows of an event that hold in a state: read from the table, not by step."""
+    return [
+        row
+        for row in machine.rows
+        if row.event == event and all(codes[v] in allowed for v, allowed in row.guard)
+    ]
+
+
+@each_small
+def test_at_most_one_input_row_is_enabled(reference: Reference) -> None:
+    """Two rows of one event never hold in the same reachable state."""
+    machine = compile_saga(reference.make())
+    for state in machine.states:
+        for event in machine.accepts(state):
+            assert len(enabled(machine, state.codes, event)) == 1, (str(state), event)
+
+
+@each_small
+def test_settling_is_confluent_and_quiet(reference: Reference) -> None:
+    """Internal rows taken in any order lead to the state that step gives, and none is left."""
+    machine = compile_saga(reference.make())
+    luck = random.Random(7)
+    for source, event, target in luck.sample(
+        machine.transitions, min(400, len(machine.transitions))
+    ):
+        (row,) = enabled(machine, source.codes, event)
+        codes = list(source.codes)
+        for v, x in row.update:
+            codes[v] = x
+        while internal := enabled(machine, codes, None):
+            for v, x in luck.choice(internal).update:
+                codes[v] = x
+        assert tuple(codes) == tuple(target.codes)
+        assert machine.quiet(target.codes)
+
+
+@each_small
+def test_effects_are_what_is_owed_anew(reference: Reference) -> None:
+    """A move's effects are the difference of what the two states owe."""
+    machine = compile_saga(reference.make())
+    for source, event, target in machine.transitions:
+        move = machine.step(source, event)
+        before, after = set(machine.owed(source)), set(machine.owed(target))
+        asked = {x for x in move.effects if not isinstance(x, CancelTimer | Finished | Refused)}
+        assert asked >= after - before
+        assert asked <= after
+        cancelled = {x.target for x in move.effects if isinstance(x, CancelTimer)}
+        assert cancelled >= {x.target for x in before - after if isinstance(x, SetTimer)}
+
+
+@each_small
+def test_finished_says_when_a_run_comes_to_rest(reference: Reference) -> None:
+    """Finished is emitted exactly when the status becomes a resting one."""
+    machine = compile_saga(reference.make())
+    for source, event, target in machine.transitions:
+        said = [x for x in machine.step(source, event).effects if isinstance(x, Finished)]
+        changed = target.status.resting and target.status is not source.status
+        assert said == ([Finished(target.status)] if changed else [])
+
+
+@each_small
+def test_every_pair_is_a_row_or_a_listed_ignore(reference: Reference) -> None:
+    """Each event at each state gives a move or a reason; nothing raises, nothing vanishes."""
+    machine = compile_saga(reference.make())
+    listed = set(machine.ignored.values())
+    assert "" not in listed
+    for state in machine.states[:500]:
+        for event in machine.events:
+            move = machine.step(state, event)
+            has_row = bool(enabled(machine, state.codes, event))
+            assert (move.ignored is None) == has_row
+            if not has_row:
+                assert move.state is state
+                assert move.effects == ()
+                assert move.ignored
+
+
+@each_small
+def test_stuck_says_what_is_owed(reference: Reference) -> None:
+    """A stuck state lists at least one debt, and no other state lists any."""
+    machine = compile_saga(reference.make())
+    for state in machine.states:
+        assert bool(state.unresolved) == (state.status is Status.STUCK), str(state)
+
+
+def test_events_outside_the_alphabet_are_refused() -> None:
+    """An event that no state knows is an error that names what is accepted."""
+    machine = compile_saga(REFERENCES[0].make())
+    with pytest.raises(NoTransitionError, match="start"):
+        machine.step(machine.initial, "done(nobody)")
+
+
+def test_events_are_strings_and_survive_pickling() -> None:
+    """An event keeps its parts through pickle and equals its own text."""
+    event = Event.of("resolve", "a,b", "done")
+    again = pickle.loads(pickle.dumps(event))  # noqa: S301 - our own bytes
+    assert (again, again.kind, again.target, again.argument) == (
+        "resolve(a,b,done)",
+        "resolve",
+        "a,b",
+        "done",
+    )
+
+
+def test_worked_example() -> None:
+    """The run of the specification's worked example, state by state."""
+    machine = compile_saga(next(one for one in REFERENCES if one.text == "C(a) ; C(b)").make())
+    moves = machine.replay(
+        ["start", "done(a)", "unknown(b)", "compensated(b)", "compensated(a)"]
+    )
+    assert [str(move.state) for move in moves] == [
+        "running(a.started)",
+        "running(a.done b.started)",
+        "compensating(a.done b.compensating)",
+        "compensating(a.compensating b.compensated)",
+        "compensated(a.compensated b.compensated)",
+    ]
