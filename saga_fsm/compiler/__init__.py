@@ -10,7 +10,6 @@ the point of no return, deadline and cancel).
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from saga_fsm.compiler._scopes import Network
 from saga_fsm.definition.layout import lay_out
@@ -20,8 +19,6 @@ from saga_fsm.machine import Machine
 
 
 __all__ = ["compile_saga"]
-
-_machines: WeakKeyDictionary[Saga[Any, Any], Machine] = WeakKeyDictionary()
 
 
 def compile_saga(saga: Saga[Any, Any]) -> Machine:
@@ -37,7 +34,7 @@ def compile_saga(saga: Saga[Any, Any]) -> Machine:
         A machine in which each (state, event) pair is a row, or is ignored for a listed reason.
         The same saga gives the same machine, made once.
     """
-    machine = _machines.get(saga)
+    machine: Machine | None = saga.__dict__.get("_machine")
     if machine is None:
         layout = lay_out(saga)
         network = Network(layout)
@@ -47,7 +44,7 @@ def compile_saga(saga: Saga[Any, Any]) -> Machine:
         machine = Machine(saga.name, automata, rows)
         if len(machine.index) != len(machine.automata):
             raise _duplicate(saga.name, [automaton.path for automaton in automata])
-        _machines[saga] = machine
+        saga.__dict__["_machine"] = machine
     return machine
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
-from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -462,16 +461,13 @@ def _matcher(declared: Any) -> Matcher:
     return declared  # type: ignore[no-any-return]
 
 
-_layouts: WeakKeyDictionary[Saga[Any, Any], Layout] = WeakKeyDictionary()
-
-
 def lay_out(saga: Saga[Any, Any]) -> Layout:
     """
     The layout of a saga, made once per saga; linear in the number of placed blocks.
 
     Copies count: an ``each`` of a block of 3 steps with ``max_items=10`` places 30.
     """
-    known = _layouts.get(saga)
+    known: Layout | None = saga.__dict__.get("_layout")
     if known is None:
         placing = _Placing()
         root = placing.root(saga)
@@ -484,5 +480,5 @@ def lay_out(saga: Saga[Any, Any]) -> Layout:
             placing.scopes,
             placing.by_value,
         )
-        _layouts[saga] = known
+        saga.__dict__["_layout"] = known
     return known

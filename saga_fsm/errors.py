@@ -1,0 +1,216 @@
+"""
+Every exception of the library, split by whose fault it is.
+
+::
+
+    SagaError
+    ├─ DefinitionError (ValueError)     you: before anything ran
+    │   ├─ EmptySagaError · DuplicateStepError · UnknownStepError · PivotOrderError
+    ├─ NoTransitionError                an event the state does not accept
+    ├─ PropertyViolationError           the checker found a path; carries .path
+    ├─ StateSpaceLimitError             the flattened machine is over the limit asked for
+    ├─ RunConflictError                 the run id exists with another saga or input
+    ├─ RunningLoopError                 `run` inside an event loop
+    ├─ MissingExtraError                an optional dependency is not installed
+    ├─ DrawingEngineError               nothing here can turn DOT into a picture
+    └─ JournalError                     the store
+        └─ ConcurrentAppendError
+
+A saga that went back cleanly is an outcome, never an exception. Every fact in a message is also an
+attribute.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+
+__all__ = [
+    "ConcurrentAppendError",
+    "DefinitionError",
+    "DrawingEngineError",
+    "DuplicateStepError",
+    "EmptySagaError",
+    "JournalError",
+    "MissingExtraError",
+    "NoTransitionError",
+    "PivotOrderError",
+    "PropertyViolationError",
+    "RunConflictError",
+    "RunningLoopError",
+    "SagaError",
+    "StateSpaceLimitError",
+    "UnknownStepError",
+]
+
+
+class SagaError(Exception):
+    """Anything that this library raises on purpose."""
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class DefinitionError(SagaError, ValueError):
+    """
+    A saga that cannot be built.
+
+    Args:
+        message: one sentence of fact.
+        rule: the rule that is broken, for instance ``"W3"``; empty for a plain bad argument.
+        saga: name of the saga.
+        step: name of the step, where one is to blame.
+        file: the file in which it was defined.
+        line: the line in that file.
+        remedy: what to do.
+    """
+
+    message: str = ""
+    rule: str = ""
+    saga: str = ""
+    step: str = ""
+    file: str = ""
+    line: int = 0
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.message} ({self.rule})" if self.rule else self.message
+        if self.file:
+            text += f"\n  at {self.file}:{self.line}"
+        if self.remedy:
+            text += f"\n  {self.remedy}"
+        return text
+
+
+class EmptySagaError(DefinitionError):
+    """A saga or a block without anything in it."""
+
+
+class DuplicateStepError(DefinitionError):
+    """Two blocks of one saga with one name (W1)."""
+
+
+class PivotOrderError(DefinitionError):
+    """Not compensatable, then at most one pivot, then retriable, on every path (W2, W3, W4)."""
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class UnknownStepError(DefinitionError):
+    """A step that the saga does not have, or has more than once."""
+
+    known: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"saga '{self.saga}' has not exactly one step '{self.step}'\n  It knows: " + (
+            ", ".join(f"'{name}'" for name in self.known) + "."
+        )
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class NoTransitionError(SagaError):
+    """An event that this state does not accept."""
+
+    saga: str
+    state: str
+    event: str
+    accepted: tuple[str, ...] = ()
+    run_id: str = ""
+
+    def __str__(self) -> str:
+        run = f"run {self.run_id} of saga" if self.run_id else "saga"
+        accepted = ", ".join(f"'{event}'" for event in self.accepted) or "nothing more"
+        return (
+            f"{run} '{self.saga}' is in '{self.state}' and does not accept '{self.event}'\n"
+            f"  It accepts: {accepted}."
+        )
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class PropertyViolationError(SagaError):
+    """The checker found a run that breaks a rule; ``path`` is the shortest one."""
+
+    message: str
+    path: Any = None
+
+    def __str__(self) -> str:
+        return self.message if self.path is None else f"{self.message}\n{self.path}"
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class StateSpaceLimitError(SagaError):
+    """The flattened machine is larger than the limit asked for."""
+
+    saga: str
+    limit: int
+
+    def __str__(self) -> str:
+        return (
+            f"the flattened machine of saga '{self.saga}' has more than {self.limit:,} states\n"
+            "  Parallel branches multiply. Read machine.rows instead, or call "
+            "machine.flatten(limit=...) with a larger limit."
+        )
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class RunConflictError(SagaError):
+    """A run id that exists already, with another saga or another input."""
+
+    run_id: str
+    message: str
+
+    def __str__(self) -> str:
+        return (
+            f"run '{self.run_id}' {self.message}\n"
+            "  One run id is one run: give the same saga and input, or another id."
+        )
+
+
+class RunningLoopError(SagaError, RuntimeError):
+    """``run`` was called inside a running event loop."""
+
+    def __init__(self) -> None:
+        super().__init__("run() was called inside a running event loop\n  Use `await arun(...)`.")
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class MissingExtraError(SagaError):
+    """An optional dependency that is not installed."""
+
+    what: str
+    extra: str
+
+    def __str__(self) -> str:
+        return f"{self.what} is not installed\n  pip install 'saga-fsm[{self.extra}]'"
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class DrawingEngineError(SagaError):
+    """No program here turns DOT into a picture."""
+
+    written: str = ""
+
+    def __str__(self) -> str:
+        wrote = f"; wrote {self.written}" if self.written else ""
+        return (
+            f"no drawing engine was found (dot or graphviz-pure){wrote}\n"
+            "  pip install 'saga-fsm[draw]'"
+        )
+
+
+class JournalError(SagaError):
+    """The store could not do what was asked."""
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class ConcurrentAppendError(JournalError):
+    """The journal is not at the expected position: somebody else wrote."""
+
+    run_id: str
+    expected: int
+    actual: int
+
+    def __str__(self) -> str:
+        return (
+            f"run '{self.run_id}' is at entry {self.actual}, not {self.expected}\n"
+            "  Another owner went on with it; drop this one's work and read the journal again."
+        )
