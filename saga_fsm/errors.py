@@ -6,6 +6,7 @@ Every exception of the library, split by whose fault it is.
     SagaError
     ├─ DefinitionError (ValueError)     you: before anything ran
     │   ├─ EmptySagaError · DuplicateStepError · UnknownStepError · PivotOrderError
+    ├─ NoResultError (LookupError)      a result of a step that was not taken
     ├─ NoTransitionError                an event the state does not accept
     ├─ PropertyViolationError           the checker found a path; carries .path
     ├─ StateSpaceLimitError             the flattened machine is over the limit asked for
@@ -13,8 +14,9 @@ Every exception of the library, split by whose fault it is.
     ├─ RunningLoopError                 `run` inside an event loop
     ├─ MissingExtraError                an optional dependency is not installed
     ├─ DrawingEngineError               nothing here can turn DOT into a picture
+    ├─ MalformedReplyError              a participant or a caller broke its contract
     └─ JournalError                     the store
-        └─ ConcurrentAppendError
+        ├─ ConcurrentAppendError · LeaseLostError · MachineChangedError
 
 A saga that went back cleanly is an outcome, never an exception. Every fact in a message is also an
 attribute.
@@ -34,7 +36,11 @@ __all__ = [
     "DuplicateStepError",
     "EmptySagaError",
     "JournalError",
+    "LeaseLostError",
+    "MachineChangedError",
+    "MalformedReplyError",
     "MissingExtraError",
+    "NoResultError",
     "NoTransitionError",
     "PivotOrderError",
     "PropertyViolationError",
@@ -48,6 +54,17 @@ __all__ = [
 
 class SagaError(Exception):
     """Anything that this library raises on purpose."""
+
+    def __reduce__(self) -> Any:
+        # Facts are keywords, and BaseException would hand them back by position.
+        if not attrs.has(type(self)):
+            return super().__reduce__()
+        facts = {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
+        return _again, (type(self), facts)
+
+
+def _again(kind: type[SagaError], facts: dict[str, Any]) -> SagaError:
+    return kind(**facts)
 
 
 @attrs.define(auto_exc=True, kw_only=True)
@@ -63,6 +80,7 @@ class DefinitionError(SagaError, ValueError):
         file: the file in which it was defined.
         line: the line in that file.
         remedy: what to do.
+
     """
 
     message: str = ""
@@ -103,6 +121,21 @@ class UnknownStepError(DefinitionError):
     def __str__(self) -> str:
         return f"saga '{self.saga}' has not exactly one step '{self.step}'\n  It knows: " + (
             ", ".join(f"'{name}'" for name in self.known) + "."
+        )
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class NoResultError(SagaError, LookupError):
+    """The result of a step that was not taken, or is not done yet."""
+
+    step: str
+    known: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        known = ", ".join(f"'{name}'" for name in self.known) or "none yet"
+        return (
+            f"step '{self.step}' has no result here\n"
+            f"  There are: {known}. Give a second argument where the step may not be taken."
         )
 
 
@@ -197,6 +230,17 @@ class DrawingEngineError(SagaError):
         )
 
 
+@attrs.define(auto_exc=True, kw_only=True)
+class MalformedReplyError(SagaError):
+    """A participant, or a message, broke its contract."""
+
+    message: str
+    step: str = ""
+
+    def __str__(self) -> str:
+        return f"step '{self.step}': {self.message}" if self.step else self.message
+
+
 class JournalError(SagaError):
     """The store could not do what was asked."""
 
@@ -213,4 +257,36 @@ class ConcurrentAppendError(JournalError):
         return (
             f"run '{self.run_id}' is at entry {self.actual}, not {self.expected}\n"
             "  Another owner went on with it; drop this one's work and read the journal again."
+        )
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class LeaseLostError(JournalError):
+    """Another owner holds a newer fence."""
+
+    run_id: str
+    fence: int = 0
+    newer: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"run '{self.run_id}' has another owner (fence {self.newer}, ours is {self.fence})\n"
+            "  It goes on there; drop this owner's work."
+        )
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class MachineChangedError(JournalError):
+    """A stored run was started under another machine."""
+
+    run_id: str
+    saga: str
+    stored: str
+    current: str
+
+    def __str__(self) -> str:
+        return (
+            f"run '{self.run_id}' of saga '{self.saga}' began under machine {self.stored}, "
+            f"this one is {self.current}\n"
+            "  Keep the old definition until its runs are over, or see 'saga-fsm diff OLD NEW'."
         )

@@ -1,4 +1,10 @@
-"""What the user says: plain frozen values; nothing registers itself."""
+"""
+The language of sagas: plain, frozen values; nothing here runs, registers itself or does I/O.
+
+``Saga`` and the words that make its blocks; a wrong structure raises ``DefinitionError`` at once.
+"""
+
+from __future__ import annotations
 
 from saga_fsm.definition.blocks import (
     Alternatives,
@@ -19,6 +25,7 @@ from saga_fsm.definition.outcomes import PENDING, SKIP, Pending, Rejected, Skip,
 from saga_fsm.definition.policy import Policy, Retry
 from saga_fsm.definition.saga import Saga
 from saga_fsm.definition.steps import Step, pause, pivot, readonly, retriable, step
+from saga_fsm.definition.structure import holds_no_return, holds_pivot
 
 
 __all__ = [
@@ -45,6 +52,8 @@ __all__ = [
     "alternatives",
     "choice",
     "each",
+    "holds_no_return",
+    "holds_pivot",
     "parallel",
     "pause",
     "pivot",

@@ -1,201 +1,207 @@
-"""What a saga is made of beside its steps: parallel, choice, alternatives, each, given."""
+"""The blocks that put steps together: values that know nothing of how they are run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Generic
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import attrs
-from typing_extensions import TypeVar
 
+from saga_fsm.definition._variables import Input, Item, Services, padded
 from saga_fsm.definition.context import Context
-from saga_fsm.definition.kinds import Kind
 from saga_fsm.definition.outcomes import SKIP, Skip
-from saga_fsm.definition.where import called_from
 from saga_fsm.errors import DefinitionError, EmptySagaError
 
 
-Input = TypeVar("Input", contravariant=True, default=Any)
-Services = TypeVar("Services", contravariant=True, default=Any)
-Item = TypeVar("Item", contravariant=True, default=Any)
-I = TypeVar("I", default=Any)  # noqa: E741 - beside Input, in functions
-S = TypeVar("S", default=Any)
-T = TypeVar("T", default=Any)
-N = TypeVar("N", default=Any)
+if TYPE_CHECKING:
+    from saga_fsm.definition.saga import Saga
+
+__all__ = [
+    "SKIP",
+    "Alternatives",
+    "Block",
+    "Choice",
+    "Each",
+    "Given",
+    "Parallel",
+    "alternatives",
+    "callable_name",
+    "choice",
+    "each",
+    "parallel",
+]
+
+I = TypeVar("I")  # noqa: E741 - input, services, item
+S = TypeVar("S")
+T = TypeVar("T")
+X = TypeVar("X")
 
 
 class Block(Generic[Input, Services, Item]):
     """
-    A part of a saga; a block that needs less of the context fits everywhere.
+    Anything that may stand in a saga; what needs less of the context fits everywhere.
 
-    Steps, sagas and the values that ``parallel``, ``choice``, ``alternatives`` and ``each`` give.
+    Contravariant in the input, the services and the item that its steps are given.
     """
 
-    @property
-    def parts(self) -> tuple[Block[Any, Any, Any], ...]:
-        """The blocks inside."""
-        return ()
+    __slots__ = ()
 
-    def holds(self, kinds: frozenset[Kind]) -> bool:
-        """Whether a step of one of these kinds is inside, for who is outside."""
-        return any(part.holds(kinds) for part in self.parts)
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, given):
+            return super().__class_getitem__(padded(cls, given))
 
 
-def _block(value: object, where: str) -> Any:
-    if not isinstance(value, Block):
-        raise DefinitionError(
-            message=f"{where} holds {value!r}, which is not a block",
-            remedy="Wrap a function as step(f, compensate=g), pivot(f), retriable(f) or readonly(f).",
-        )
-    return value
-
-
-def blocks_of(values: Sequence[object], where: str) -> tuple[Block[Any, Any, Any], ...]:
-    """Check that all are blocks, and that there is one."""
-    if not values:
-        raise EmptySagaError(message=f"{where} is empty", remedy="Give it at least one block.")
-    return tuple(_block(value, where) for value in values)
+Branch: TypeAlias = tuple[str, "Block[Any, Any, Any] | Skip"]
 
 
 @attrs.frozen(eq=False)
 class Parallel(Block[Input, Services, Item]):
-    """Branches that run at the same time."""
+    """Branches that run at the same time and are undone at the same time."""
 
     blocks: tuple[Block[Any, Any, Any], ...]
-
-    @property
-    def parts(self) -> tuple[Block[Any, Any, Any], ...]:
-        """The branches."""
-        return self.blocks
 
 
 @attrs.frozen(eq=False)
 class Choice(Block[Input, Services, Item]):
-    """One branch by its label, ``otherwise`` last."""
+    """One branch of several, by the label that a chooser answers; ``otherwise`` stands last."""
 
-    chooser: Callable[[Any], object]
-    branches: tuple[tuple[str, Block[Any, Any, Any] | Skip], ...]
+    chooser: Callable[..., object]
+    branches: tuple[Branch, ...]
     name: str
-
-    @property
-    def parts(self) -> tuple[Block[Any, Any, Any], ...]:
-        """The branches that are not SKIP."""
-        return tuple(branch for _, branch in self.branches if isinstance(branch, Block))
+    named: bool = False
 
 
 @attrs.frozen(eq=False)
 class Alternatives(Block[Input, Services, Item]):
-    """Blocks tried in order until one is done."""
+    """Blocks that are tried in order until one succeeds."""
 
     blocks: tuple[Block[Any, Any, Any], ...]
     name: str = "alternatives"
-
-    @property
-    def parts(self) -> tuple[Block[Any, Any, Any], ...]:
-        """The alternatives, in order."""
-        return self.blocks
 
 
 @attrs.frozen(eq=False)
 class Each(Block[Input, Services, Item]):
     """One copy of a block per item."""
 
-    items: Callable[[Any], Sequence[Any]]
+    items: Callable[..., object]
     block: Block[Any, Any, Any]
     max_items: int
     concurrent: bool
     name: str
-
-    @property
-    def parts(self) -> tuple[Block[Any, Any, Any], ...]:
-        """The block that is repeated."""
-        return (self.block,)
 
 
 @attrs.frozen(eq=False)
 class Given(Block[Input, Services, Item]):
     """A nested saga with an input of its own."""
 
-    saga: Block[Any, Any, Any]
-    given: Callable[[Any], object]
+    saga: Saga[Any, Any, Any]
+    given: Callable[..., object]
 
     @property
-    def parts(self) -> tuple[Block[Any, Any, Any], ...]:
-        """The nested saga."""
-        return (self.saga,)
+    def name(self) -> str:
+        """The saga's name."""
+        return self.saga.name
 
 
 def parallel(*blocks: Block[I, S, T]) -> Parallel[I, S, T]:
-    """
-    Run blocks at the same time; the saga goes on when all have ended.
+    """Run blocks at the same time."""
+    return Parallel(_blocks("parallel", blocks))
 
-    When one fails, the others stop at their next step boundary, what is in flight is awaited, and
-    then all go back at the same time (coordinated interruption, Bruni et al. 2005).
-    """
-    return Parallel(blocks_of(blocks, "parallel()"))
+
+def alternatives(*blocks: Block[I, S, T], name: str = "alternatives") -> Alternatives[I, S, T]:
+    """Try blocks in order; each that fails is undone before the next begins."""
+    return Alternatives(_blocks("alternatives", blocks), name)
 
 
 def choice(
     chooser: Callable[[Context[I, S, T]], object],
+    /,
     *,
     otherwise: Block[I, S, T] | Skip | None = None,
+    name: str | None = None,
     **blocks: Block[I, S, T] | Skip,
 ) -> Choice[I, S, T]:
     """
-    Take the block whose label ``chooser(ctx)`` answers; ``True`` is ``yes``, ``False`` is ``no``.
+    Take the branch whose label ``chooser(ctx)`` answers; ``True`` is ``yes``, ``False`` is ``no``.
 
-    The answer is journalled, once. An unknown label is ``otherwise``; ``SKIP`` does nothing. A
-    chooser that raises is a failure before any effect of the block.
+    Args:
+        chooser: decides once; what it answers is journalled.
+        otherwise: for every other answer; compulsory, ``SKIP`` to do nothing.
+        name: the choice's path; default: the chooser's name.
+        blocks: a block, or ``SKIP``, for each label.
 
     Raises:
         DefinitionError: W9, there is no ``otherwise``.
     """
-    name = getattr(chooser, "__name__", "choice")
-    name = "choice" if name == "<lambda>" else name
+    called = name or callable_name(chooser, "choice")
     if otherwise is None:
-        file, line = called_from()
         raise DefinitionError(
-            message=f"choice '{name}' has no otherwise=",
+            message=f"choice '{called}' says nothing for an answer that it does not expect",
             rule="W9",
-            step=name,
-            file=file,
-            line=line,
-            remedy="Say what happens for any other answer; otherwise=SKIP does nothing.",
+            step=called,
+            remedy="Give otherwise=, a block or SKIP to do nothing.",
         )
-    branches = (*blocks.items(), ("otherwise", otherwise))
-    for label, branch in branches:
-        if branch is not SKIP:
-            _block(branch, f"choice '{name}', label '{label}',")
-    return Choice(chooser, branches, name)
-
-
-def alternatives(*blocks: Block[I, S, T]) -> Alternatives[I, S, T]:
-    """
-    Try blocks in order: when one fails, what it did is compensated, and then the next starts.
-
-    The saga fails only when the last one does (Garcia-Molina & Salem's save-point, 1987).
-    """
-    return Alternatives(blocks_of(blocks, "alternatives()"))
+    for label, block in blocks.items():
+        if not isinstance(block, Block | Skip):
+            raise _no_block(f"branch '{label}' of choice '{called}'", block)
+    if not isinstance(otherwise, Block | Skip):
+        raise _no_block(f"otherwise of choice '{called}'", otherwise)
+    return Choice(chooser, (*blocks.items(), ("otherwise", otherwise)), called, name is not None)
 
 
 def each(
-    items: Callable[[Context[I, S, T]], Sequence[N]],
-    block: Block[I, S, N],
+    items: Callable[[Context[I, S, T]], Iterable[X]],
+    block: Block[I, S, X],
+    /,
     *,
     max_items: int,
     concurrent: bool = False,
+    name: str | None = None,
 ) -> Each[I, S, T]:
     """
-    Run one copy of ``block`` per item of ``items(ctx)``, in order unless concurrent.
+    Repeat a block for each item; ``ctx.item`` and ``ctx.index`` tell the copies apart.
 
-    In a copy ``ctx.item`` and ``ctx.index`` (from 0) are set. The number of items is journalled;
-    more than ``max_items`` is a failure before any effect of the block.
+    Args:
+        items: gives the items, once; what it answers is journalled.
+        block: the block to repeat.
+        max_items: more are rejected before any effect; keeps the machine finite.
+        concurrent: all copies at the same time, not one after the other.
+        name: the block's path; default: the repeated block's name.
+
+    Raises:
+        DefinitionError: ``max_items`` is below 1.
     """
-    _block(block, "each()")
-    if not isinstance(max_items, int) or isinstance(max_items, bool) or max_items < 1:
+    if not isinstance(block, Block):
+        raise _no_block("each", block)
+    called = name or str(getattr(block, "name", "each"))
+    if max_items < 1:
         raise DefinitionError(
-            message=f"max_items is {max_items!r}",
-            remedy="Give the largest number of items, 1 or more: the machine is finite.",
+            message=f"each '{called}' has max_items={max_items}",
+            step=called,
+            remedy="Give the largest number of items that a run may have, 1 or more.",
         )
-    name = getattr(block, "name", "each")
-    return Each(items, block, max_items, concurrent, name)
+    return Each(items, block, max_items, concurrent, called)
+
+
+def callable_name(function: object, unnamed: str) -> str:
+    """Name of a function, or of the function inside a partial; another word for a lambda."""
+    function = getattr(function, "func", function)
+    name = str(getattr(function, "__name__", type(function).__name__))
+    return unnamed if name == "<lambda>" else name
+
+
+def _blocks(word: str, blocks: tuple[Any, ...]) -> tuple[Block[Any, Any, Any], ...]:
+    if not blocks:
+        raise EmptySagaError(message=f"{word}() holds no block", remedy="Give one or more.")
+    for block in blocks:
+        if not isinstance(block, Block):
+            raise _no_block(word, block)
+    return blocks
+
+
+def _no_block(where: str, value: object) -> DefinitionError:
+    return DefinitionError(
+        message=f"{where} holds {value!r}, which is no block",
+        remedy="Wrap a function in step, pivot, retriable or readonly.",
+    )

@@ -1,185 +1,234 @@
-"""What an action, a compensation, a query and a chooser are given."""
+"""What a step is given: the input, the services, the key, the results so far."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn, Protocol, TypeVar, overload
 
-import attrs
-from typing_extensions import TypeVar
+from saga_fsm.definition._variables import InputOut, ItemOut, ServicesOut, padded
+from saga_fsm.errors import NoResultError
 
 
 if TYPE_CHECKING:
     from saga_fsm.definition.steps import Step
 
-Input = TypeVar("Input", covariant=True, default=object)
-Services = TypeVar("Services", covariant=True, default=object)
-Item = TypeVar("Item", covariant=True, default=object)
+__all__ = ["Context"]
+
 R = TypeVar("R")
 D = TypeVar("D")
 _MISSING: Any = object()
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-class Run(Protocol):
-    """What a context reads of the run it belongs to."""
-
-    @property
-    def input(self) -> Any: ...
-    @property
-    def services(self) -> Any: ...
-    @property
-    def results(self) -> Mapping[str, Any]: ...
-    @property
-    def run_id(self) -> str: ...
-    def locate(self, step: object, within: str) -> str: ...
-
-
-@attrs.frozen
-class _Alone:
-    """The run of a context that a unit test made."""
+class _Run(Protocol):
+    """What a context asks of the run that it belongs to."""
 
     input: Any
     services: Any
     results: Mapping[str, Any]
     run_id: str
 
-    def locate(self, step: object, within: str) -> str:  # noqa: ARG002 - there is no tree here
-        return step if isinstance(step, str) else cast("str", getattr(step, "name", str(step)))
+    def locate(self, step: Any, within: str) -> str:
+        """Give the path of a step, seen from another."""
 
 
-class Context(Generic[Input, Services, Item]):
+class Context(Generic[InputOut, ServicesOut, ItemOut]):
     """
-    What a step is given: the input, the services, its keys, earlier results.
+    What an action, a compensation, a chooser is given; never to be changed.
 
-    Frozen. For a unit test: ``Context(input=..., services=...)``.
+    For a unit test any fact can be given: ``Context(input=order, services=shop)``.
 
-    >>> ctx = Context(input=3, run_id="r1", step="charge", results={"create": "order-1"})
-    >>> ctx.input, ctx.key, ctx.result_of("create")
-    (3, 'r1/charge', 'order-1')
+    Args:
+        input: the saga's input.
+        services: what the caller gave as ``services=``.
+        results: results by path, for ``result_of``.
+        run_id: the run.
+        step: the path of the step.
+        key: the idempotency key; default ``run_id/step``.
+        action_key: the key of the action that a compensation undoes; default ``run_id/step``.
+        attempt: the number of this attempt, from 1.
+        item: the item of the innermost ``each`` around the step.
+        index: the number of that item, from 0.
     """
 
-    __slots__ = ("_compensating", "_index", "_item", "_run", "attempt", "step")
+    # One slot, one tuple: made millions of times by the failure tests, mostly to be thrown away.
+    __slots__ = ("_facts",)
+    _facts: tuple[Any, str, int, bool, Any, int | None]
 
-    step: str
-    attempt: int
-
-    def __init__(  # noqa: PLR0913 - keyword-only facts of one call
+    def __init__(
         self,
         *,
-        input: Input = None,  # type: ignore[assignment] # noqa: A002 - the interface's word
-        services: Services = None,  # type: ignore[assignment]
+        input: InputOut = None,  # type: ignore[assignment] # noqa: A002 - the public name
+        services: ServicesOut = None,  # type: ignore[assignment]
         results: Mapping[str, Any] | None = None,
         run_id: str = "run",
         step: str = "step",
+        key: str | None = None,
+        action_key: str | None = None,
         attempt: int = 1,
-        compensating: bool = False,
-        item: Item = None,  # type: ignore[assignment]
+        item: ItemOut = None,  # type: ignore[assignment]
         index: int | None = None,
     ) -> None:
-        run = _Alone(input, services, results or {}, run_id)
-        _fill(self, run, step, attempt, compensating, item, index)
+        known = _NOTHING if results is None else results
+        run = _Alone(input, services, known, run_id, key, action_key)
+        _set(self, (run, step, attempt, False, item, index))
 
-    @classmethod
-    def _of(  # noqa: PLR0913, PLR0917 - the runner's fast way, positional on purpose
-        cls,
-        run: Run,
-        step: str,
-        attempt: int,
-        compensating: bool,  # noqa: FBT001
-        item: Any,
-        index: int | None,
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, given):
+            return super().__class_getitem__(padded(cls, given))
+
+    @staticmethod
+    def _of(
+        run: Any,
+        step_path: str,
+        attempt: int = 1,
+        compensating: bool = False,  # noqa: FBT001, FBT002 - the inner loop of every run
+        item: Any = None,
+        index: int | None = None,
     ) -> Context[Any, Any, Any]:
-        self = cls.__new__(cls)
-        _fill(self, run, step, attempt, compensating, item, index)
-        return self
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise attrs.exceptions.FrozenInstanceError
+        """Make a context of a run, cheaply: all else is worked out when asked for."""
+        context = _new(Context)
+        _set(context, (run, step_path, attempt, compensating, item, index))
+        return context  # type: ignore[no-any-return]
 
     @property
-    def input(self) -> Input:
-        """The saga's input; in a nested saga with ``given``, its own."""
-        return cast("Input", self._run.input)
+    def input(self) -> InputOut:
+        """The saga's input; in a nested saga its own, if it was given one."""
+        return self._facts[0].input  # type: ignore[no-any-return]
 
     @property
-    def services(self) -> Services:
-        """Whatever the caller gave as ``services=``."""
-        return cast("Services", self._run.services)
-
-    @property
-    def run_id(self) -> str:
-        """The run's id."""
-        return self._run.run_id
-
-    @property
-    def action_key(self) -> str:
-        """The idempotency key of the action; in a compensation, of the one it undoes."""
-        return f"{self._run.run_id}/{self.step}"
-
-    @property
-    def key(self) -> str:
-        """The idempotency key of this call, the same on every attempt."""
-        return f"{self.action_key}/compensation" if self._compensating else self.action_key
-
-    @property
-    def item(self) -> Item:
-        """In a copy of an ``each``: its item."""
-        return cast("Item", self._item)
-
-    @property
-    def index(self) -> int | None:
-        """In a copy of an ``each``: its index, from 0."""
-        return self._index
+    def services(self) -> ServicesOut:
+        """What the caller gave as ``services=``: clients, connections, a test's world."""
+        return self._facts[0].services  # type: ignore[no-any-return]
 
     @property
     def results(self) -> Mapping[str, Any]:
-        """The results so far by path: ``charge``, ``trip/hotel``."""
-        return self._run.results
+        """Results by path: ``charge``, ``trip/hotel``, ``reserve[2]``."""
+        return self._facts[0].results  # type: ignore[no-any-return]
 
-    def result_of(self, step: Step[Any, Any, Any, R] | str, default: D = _MISSING) -> R | D:
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        return self._facts[0].run_id  # type: ignore[no-any-return]
+
+    @property
+    def step(self) -> str:
+        """The path of this step."""
+        return self._facts[1]
+
+    @property
+    def key(self) -> str:
+        """The idempotency key: the same on every attempt, another for the compensation."""
+        run, path, _, compensating, _, _ = self._facts
+        if type(run) is _Alone and run.key is not None:
+            return run.key
+        return f"{run.run_id}/{path}/compensation" if compensating else f"{run.run_id}/{path}"
+
+    @property
+    def action_key(self) -> str:
+        """The key of the action; in a compensation, of the action that it undoes."""
+        run = self._facts[0]
+        if type(run) is _Alone and run.action_key is not None:
+            return run.action_key
+        return f"{run.run_id}/{self._facts[1]}"
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1."""
+        return self._facts[2]
+
+    @property
+    def item(self) -> ItemOut:
+        """The item of the innermost ``each`` around this step."""
+        return self._facts[4]  # type: ignore[no-any-return]
+
+    @property
+    def index(self) -> int | None:
+        """The number of that item, from 0; None outside an ``each``."""
+        return self._facts[5]
+
+    @overload
+    def result_of(self, step: Step[Never, Never, Never, R]) -> R: ...
+    @overload
+    def result_of(self, step: Step[Never, Never, Never, R], default: D) -> R | D: ...
+    @overload
+    def result_of(self, step: str, default: Any = ...) -> Any: ...
+    def result_of(self, step: Any, default: Any = _MISSING) -> Any:
         """
-        The result of a step that is done; within a copy, of this copy's.
+        The recorded result of a step; within a copy, of this copy's.
 
         Raises:
-            KeyError: it was not taken, or is not done, and no default was given.
+            NoResultError: the step was not taken, or is not done yet, and no default was given.
+            UnknownStepError: the saga has no such step.
         """
-        path = self._run.locate(step, self.step)
-        results = self._run.results
-        if path in results:
-            return cast("R", results[path])
-        if default is _MISSING:
-            message = f"step '{path}' has no result here: it was not taken or is not done"
-            raise KeyError(message)
-        return default
+        run, here, *_ = self._facts
+        path = run.locate(step, here)
+        found = run.results.get(path, default)
+        if found is _MISSING:
+            raise NoResultError(step=path, known=tuple(run.results))
+        return found
 
-    def results_of(self, step: Step[Any, Any, Any, R] | str) -> list[R]:
-        """After an ``each``: the results of all copies of a step, in order of their index."""
+    @overload
+    def results_of(self, step: Step[Never, Never, Never, R]) -> list[R]: ...
+    @overload
+    def results_of(self, step: str) -> list[Any]: ...
+    def results_of(self, step: Any) -> list[Any]:
+        """All results of a step that ``each`` repeats: one a copy, in the order of the items."""
         name = step if isinstance(step, str) else step.name
-        found = []
-        for path, result in self._run.results.items():
-            last = path.rpartition("/")[2]
-            if last == name or last.startswith(f"{name}["):
-                numbers = [int(x.partition("]")[0]) for x in path.split("[")[1:]]
-                found.append((numbers, result))
-        return [result for _, result in sorted(found, key=lambda pair: pair[0])]
+        results = self.results
+        plain = {path: _plain(path) for path in results}
+        found = [path for path in results if plain[path] == name]
+        found = found or [path for path in results if plain[path].rpartition("/")[2] == name]
+        return [results[path] for path in sorted(found, key=_indexes)]
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a Context cannot be changed: {name}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a Context cannot be changed: {name}")
+
+    def __repr__(self) -> str:
+        return f"Context(key={self.key!r}, attempt={self.attempt})"
 
 
-_SETTERS = [Context.__dict__[name].__set__ for name in Context.__slots__]
+_new = object.__new__
+_set = Context.__dict__["_facts"].__set__
 
 
-def _fill(  # noqa: PLR0913, PLR0917 - one setter a slot, since the class is frozen
-    ctx: Context[Any, Any, Any],
-    run: Run,
-    step: str,
-    attempt: int,
-    compensating: bool,  # noqa: FBT001
-    item: Any,
-    index: int | None,
-) -> None:
-    set_compensating, set_index, set_item, set_run, set_attempt, set_step = _SETTERS
-    set_compensating(ctx, compensating)
-    set_index(ctx, index)
-    set_item(ctx, item)
-    set_run(ctx, run)
-    set_attempt(ctx, attempt)
-    set_step(ctx, step)
+class _Alone:
+    """A run that is not there: what a context made by hand stands on."""
+
+    __slots__ = ("action_key", "input", "key", "results", "run_id", "services")
+
+    def __init__(
+        self,
+        given: Any,
+        services: Any,
+        results: Mapping[str, Any],
+        run_id: str,
+        key: str | None,
+        action_key: str | None,
+    ) -> None:
+        self.input, self.services, self.results, self.run_id = given, services, results, run_id
+        self.key, self.action_key = key, action_key
+
+    def locate(self, step: Any, within: str) -> str:
+        """Find by name what was given by path; the copy of who asks comes first."""
+        name = str(step) if isinstance(step, str) else str(step.name)
+        copy = f"{name}[{within.rpartition('[')[2]}" if within.endswith("]") else name
+        parent = within.rpartition("/")[0]
+        nearby = (f"{parent}/{copy}", f"{parent}/{name}") if parent else ()
+        for path in (*nearby, copy, name):
+            if path in self.results:
+                return path
+        return next((p for p in self.results if _plain(p).rpartition("/")[2] == name), name)
+
+
+def _plain(path: str) -> str:
+    return "/".join(part.partition("[")[0] for part in path.split("/"))
+
+
+def _indexes(path: str) -> list[int]:
+    return [int(part.partition("]")[0]) for part in path.split("[")[1:]]

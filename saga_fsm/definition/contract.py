@@ -17,6 +17,7 @@ class Contract:
         idempotent: requests with the same key have one effect.
         sticky: a rejection is remembered for its key.
         fenced: a compensation that comes first refuses the action that comes late.
+
     """
 
     idempotent: bool = False

@@ -14,6 +14,7 @@ class Rejected(Exception):  # noqa: N818 - an outcome, not a fault
 
     Args:
         reason: for people.
+
     """
 
     def __init__(self, reason: str = "") -> None:
@@ -28,6 +29,7 @@ class Transient(Exception):  # noqa: N818 - an outcome, not a fault
     Args:
         reason: for people.
         after: at least so many seconds before the next attempt.
+
     """
 
     def __init__(self, reason: str = "", after: float | None = None) -> None:

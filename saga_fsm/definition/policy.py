@@ -42,6 +42,7 @@ class Retry:
 
     >>> [Retry(attempts=4, wait_initial=0.5).wait(n) for n in (2, 3, 4, 5)]
     [0.5, 1.0, 2.0, None]
+
     """
 
     attempts: int | None = 1
@@ -79,6 +80,7 @@ class Retry:
         Args:
             attempt: the number of the attempt to come, 2 or more.
             luck: in [0, 1), scales the jitter.
+
         """
         if self.attempts is not None and attempt > self.attempts:
             return None
@@ -98,6 +100,7 @@ class Policy:
         compensation_timeout: seconds for one attempt of a compensation.
         rejects: exceptions that mean: surely nothing landed, and asking again will not help.
         transient: exceptions that mean: this attempt did not land, another may.
+
     """
 
     retry: Retry | None = None

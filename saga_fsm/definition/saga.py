@@ -1,129 +1,153 @@
-"""The saga: blocks in order, and what holds for all of them."""
+"""The saga: blocks in sequence, checked as they are put together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
-from saga_fsm.definition.blocks import (
-    Alternatives,
-    Block,
-    Choice,
-    Each,
-    Given,
-    I,
-    Input,
-    Parallel,
-    S,
-    Services,
-    T,
-    blocks_of,
-)
+from saga_fsm.definition._variables import Input, Item, Services
+from saga_fsm.definition._where import where
+from saga_fsm.definition.blocks import Alternatives, Block, Choice, Each, Given, Parallel
 from saga_fsm.definition.context import Context
 from saga_fsm.definition.contract import Contract
-from saga_fsm.definition.kinds import Kind
+from saga_fsm.definition.outcomes import Skip
 from saga_fsm.definition.policy import Policy, seconds
-from saga_fsm.definition.steps import Step, check_name
-from saga_fsm.definition.structure import check_structure
-from saga_fsm.definition.where import called_from
+from saga_fsm.definition.steps import _RESERVED
+from saga_fsm.definition.structure import Facts, check_names, check_order, together
+from saga_fsm.errors import DefinitionError, EmptySagaError
 
 
-# Not slotted: the layout and the machine of a saga are made once and kept on it.
-@attrs.frozen(eq=False, init=False, slots=False)
-class Saga(Block[Input, Services, Any]):
+__all__ = ["Saga"]
+
+I = TypeVar("I")  # noqa: E741 - input, services, item
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+@attrs.frozen(eq=False, init=False, repr=False)
+class Saga(Block[Input, Services, Item]):
     """
-    A sequence of local transactions with compensations (Garcia-Molina & Salem 1987).
+    Blocks in sequence, with what undoes them; itself a block.
+
+    The structure is checked here, in time linear in the number of blocks.
 
     Args:
-        name: its name; in another saga it is a part of the path.
-        blocks: steps, sagas and blocks, in order.
-        deadline: seconds from the start of the run; turns back only before the pivot.
+        name: the saga's name; as a block, its path.
+        deadline: seconds from the start of the run; turns it back only before the pivot.
         contract: for every step that names none.
-        policy: for every step that names none; its ``retry`` does not reach pivots and retriables.
-        version: for people; the machine's fingerprint is what is compared.
-        input: the type of the input, else that of the first action that annotates one.
-        compensate: when nested: how it is undone as a whole.
+        policy: for every option that no step and no nested saga names.
+        version: for people; the machine has a fingerprint.
+        input: the type of the input; else the annotation of the first action that has one.
+        compensate: as a nested saga, undoes the whole.
 
     Raises:
-        DefinitionError: the structure breaks W1, W3, W4 or W14.
+        DefinitionError: a structure rule is broken: W1, W2, W3, W4 or W14.
+
+    >>> print(Saga("empty"))
+    Traceback (most recent call last):
+    saga_fsm.errors.EmptySagaError: saga 'empty' holds no block
+      Give one or more blocks after the name.
     """
 
     name: str
     blocks: tuple[Block[Any, Any, Any], ...]
-    deadline: float | None = attrs.field(default=None, validator=seconds)
-    contract: Contract | None = None
-    policy: Policy | None = None
-    version: str = "1"
-    input: Any = None
-    compensate: Callable[..., object] | None = None
-    file: str = ""
-    line: int = 0
+    deadline: float | None
+    contract: Contract | None
+    policy: Policy | None
+    version: str
+    input: Any
+    compensate: Callable[..., Any] | None
+    file: str = attrs.field(init=False, default="")
+    line: int = attrs.field(init=False, default=0)
+    facts: Facts = attrs.field(init=False, default=None)
 
-    def __init__(  # noqa: PLR0913 - the options of a saga, keyword-only
+    def __init__(
         self,
         name: str,
-        *args: Block[Input, Services, Any],
-        blocks: tuple[Block[Input, Services, Any], ...] = (),
+        *sequence: Block[Input, Services, Item],
+        blocks: tuple[Block[Any, Any, Any], ...] = (),
         deadline: float | None = None,
         contract: Contract | None = None,
         policy: Policy | None = None,
         version: str = "1",
-        input: Any = None,  # noqa: A002 - the interface's word
-        compensate: Callable[..., object] | None = None,
-        file: str = "",
-        line: int = 0,
+        input: Any = None,  # noqa: A002 - the public name
+        compensate: Callable[..., Any] | None = None,
     ) -> None:
-        if not file:
-            file, line = called_from()
-        check_name(name, "a saga", file, line)
-        inside = blocks_of((*args, *blocks), f"saga '{name}'")
-        self.__attrs_init__(  # type: ignore[attr-defined] # made by attrs
-            name, inside, deadline, contract, policy, version, input, compensate, file, line
-        )
-        check_structure(self)
+        # `blocks` by name is what attrs.evolve gives back.
+        parts = (*sequence, *blocks)
+        self.__attrs_init__(name, parts, deadline, contract, policy, version, input, compensate)
+        file, line = where()
+        object.__setattr__(self, "file", file)
+        object.__setattr__(self, "line", line)
+        self._check_values()
+        check_names(self)
+        check_order(self)
+        own = together(parts)
+        object.__setattr__(self, "facts", attrs.evolve(own, nested=own.pivot is not None))
 
-    @property
-    def parts(self) -> tuple[Block[Any, Any, Any], ...]:
-        """The blocks, in order."""
-        return self.blocks
+    def _check_values(self) -> None:
+        at = {"saga": self.name, "file": self.file, "line": self.line}
+        if not self.blocks:
+            raise EmptySagaError(
+                message=f"saga '{self.name}' holds no block",
+                remedy="Give one or more blocks after the name.",
+                **at,
+            )
+        if not self.name or not _RESERVED.isdisjoint(self.name):
+            raise DefinitionError(
+                message=f"'{self.name}' cannot be the name of a saga",
+                rule="W1",
+                remedy="Names stand in paths and events: leave out / [ ] ( ) , @ and ~.",
+                **at,
+            )
+        for block in self.blocks:
+            if not isinstance(block, Block):
+                raise DefinitionError(
+                    message=f"saga '{self.name}' holds {block!r}, which is no block",
+                    remedy="Wrap a function in step, pivot, retriable or readonly.",
+                    **at,
+                )
+        seconds(f"deadline of saga '{self.name}'", self.deadline)
 
-    def holds(self, kinds: frozenset[Kind]) -> bool:
-        """Whether such a step is inside; one that is undone as a whole shows nothing of itself."""
-        return self.compensate is None and any(part.holds(kinds) for part in self.blocks)
+    def given(self, given: Callable[[Context[I, S, T]], Input], /) -> Given[I, S, T]:
+        """
+        Make a block of this saga with an input of its own, journalled like a choice.
 
-    def given(self, given: Callable[[Context[I, S, T]], Input]) -> Given[I, S, T]:
-        """Nest it with an input of its own, made by ``given(ctx)`` once and journalled."""
+        Args:
+            given: from the parent's context to this saga's input.
+        """
         return Given(self, given)
 
     def __str__(self) -> str:
         """One line a step: ``charge -> charge_card <- refund``."""
-        return "\n".join([self.name, *_lines(self.blocks, "  ")])
+        lines = [f"saga '{self.name}'"]
+        for block in self.blocks:
+            _print(block, "  ", lines)
+        return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"<Saga {self.name}: {len(self.blocks)} blocks>"
+        return f"<Saga {self.name!r}, {len(self.blocks)} blocks>"
 
 
-def _lines(blocks: tuple[Block[Any, Any, Any], ...], indent: str) -> list[str]:
-    lines = []
-    for block in blocks:
-        if isinstance(block, Step):
-            lines.append(f"{indent}{block}")
-        else:
-            lines.append(f"{indent}{_title(block)}")
-            lines.extend(_lines(block.parts, indent + "  "))
-    return lines
-
-
-def _title(block: Block[Any, Any, Any]) -> str:
-    if isinstance(block, Saga):
-        return f"saga {block.name}"
-    if isinstance(block, Choice):
-        return f"choice {block.name}: {' | '.join(label for label, _ in block.branches)}"
-    if isinstance(block, Each):
-        return f"each {block.name}, at most {block.max_items}"
+def _print(block: Any, indent: str, lines: list[str], label: str = "") -> None:
+    """Append the lines of a block, what is inside it indented."""
+    inside: list[tuple[str, Any]]
     if isinstance(block, Given):
-        return "given an input of its own"
-    names = {Parallel: "parallel", Alternatives: "alternatives"}
-    return names[type(block)]  # type: ignore[index]
+        block = block.saga
+    if isinstance(block, Saga):
+        head, inside = f"saga '{block.name}'", [("", part) for part in block.blocks]
+    elif isinstance(block, Parallel):
+        head, inside = "parallel", [("", part) for part in block.blocks]
+    elif isinstance(block, Alternatives):
+        head, inside = block.name, [("", part) for part in block.blocks]
+    elif isinstance(block, Choice):
+        head, inside = f"choice {block.name}", [(f"{name}: ", x) for name, x in block.branches]
+    elif isinstance(block, Each):
+        head, inside = f"each {block.name}, at most {block.max_items}", [("", block.block)]
+    else:
+        head, inside = repr(block) if isinstance(block, Skip) else str(block), []
+    lines.append(f"{indent}{label}{head}")
+    for name, part in inside:
+        _print(part, indent + "  ", lines, name)

@@ -1,109 +1,118 @@
-"""Steps: an action, perhaps its compensation, and what holds for them."""
+"""Steps, and the four words that make them: step, pivot, retriable, readonly; and pause."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypedDict, overload
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic
 
 import attrs
-from typing_extensions import TypeVar, Unpack
 
-from saga_fsm.definition.blocks import Block, I, Input, Item, S, Services, T
-from saga_fsm.definition.context import Context
+from saga_fsm.definition._variables import Input, Item, Result, Services, padded
+from saga_fsm.definition._where import where
+from saga_fsm.definition.blocks import Block, callable_name
 from saga_fsm.definition.contract import Contract
 from saga_fsm.definition.kinds import Kind
-from saga_fsm.definition.outcomes import Pending
-from saga_fsm.definition.policy import Declared, Policy, Retry, seconds
-from saga_fsm.definition.where import called_from
-from saga_fsm.errors import DefinitionError, PivotOrderError
+from saga_fsm.definition.policy import Errors, Policy, Retry, seconds
+from saga_fsm.errors import DefinitionError
 
 
-Result = TypeVar("Result", covariant=True, default=Any)
-R = TypeVar("R", default=Any)
+__all__ = ["Step", "pause", "pivot", "readonly", "retriable", "step"]
+
+# Names become paths and event texts: these characters have a meaning there.
+_RESERVED = frozenset("/[](),@~")
 
 
-class Options(TypedDict, total=False):
-    """The keyword options of every kind of step."""
-
-    name: str
-    retry: Retry
-    compensation_retry: Retry
-    timeout: float
-    compensation_timeout: float
-    policy: Policy
-    contract: Contract
-    query: Callable[[Any], object]
-    rejects: Declared
-    transient: Declared
-    reads: tuple[str, ...] | str
-    writes: tuple[str, ...] | str
-    locks: tuple[str, ...] | str
-    commutes_with: tuple[str, ...] | str
-    participant: str
-
-
-def _names(value: tuple[str, ...] | str) -> tuple[str, ...]:
+def _names(value: str | Iterable[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-@attrs.frozen(eq=False, kw_only=True)
+@attrs.frozen(eq=False)
 class Step(Block[Input, Services, Item], Generic[Input, Services, Item, Result]):
     """
-    One local transaction of a saga, and its compensation.
+    One unit of work: an action, and what undoes it.
 
-    Made by ``step``, ``pivot``, ``retriable`` and ``readonly``; can still be called as its action.
-    The same with other options: ``attrs.evolve(charge, name="deposit")``.
+    A frozen value that can still be called as the function; ``attrs.evolve`` gives the same step
+    with other options. None leaves an option to the policy, then to the saga. Durations are seconds.
+
+    Args:
+        action: called with the context; raises ``Rejected`` or ``Transient``, or answers.
+        kind: what becomes of it when the saga turns back.
+        name: unique within its saga.
+        compensate: undoes the action; called with the context and the action's result, or None.
+        retry: attempts of the action.
+        compensation_retry: attempts of the compensation.
+        timeout: for one attempt of the action.
+        compensation_timeout: for one attempt of the compensation.
+        policy: options shared with other steps.
+        contract: what the participant promises.
+        query: answers like the action and never causes the effect.
+        rejects: exceptions of the action that mean "surely not".
+        transient: exceptions of the action that mean "not this time".
+        reads: names of resources that it reads.
+        writes: names of resources that it writes.
+        locks: names of resources that it holds until the saga is over.
+        commutes_with: resources whose writes may come in any order.
+        participant: who does it, in a choreography.
+        pause_for: of a pause only, the seconds or a function that gives them.
+        file: where it was defined.
+        line: the line there.
     """
 
-    action: Callable[[Any], Any]
-    kind: Kind
-    name: str
-    compensate: Callable[[Any, Any], object] | None = None
-    retry: Retry | None = None
-    compensation_retry: Retry | None = None
-    timeout: float | None = attrs.field(default=None, validator=seconds)
-    compensation_timeout: float | None = attrs.field(default=None, validator=seconds)
-    policy: Policy | None = None
-    contract: Contract | None = None
-    query: Callable[[Any], object] | None = None
-    rejects: Declared | None = None
-    transient: Declared | None = None
-    reads: tuple[str, ...] = attrs.field(default=(), converter=_names)
-    writes: tuple[str, ...] = attrs.field(default=(), converter=_names)
-    locks: tuple[str, ...] = attrs.field(default=(), converter=_names)
-    commutes_with: tuple[str, ...] = attrs.field(default=(), converter=_names)
-    participant: str | None = None
-    pause_for: float | Callable[[Any], float] | None = None
-    file: str = ""
-    line: int = 0
+    action: Callable[..., Any]
+    kind: Kind = Kind.COMPENSATABLE
+    name: str = ""
+    compensate: Callable[..., Any] | None = attrs.field(default=None, kw_only=True)
+    retry: Retry | None = attrs.field(default=None, kw_only=True)
+    compensation_retry: Retry | None = attrs.field(default=None, kw_only=True)
+    timeout: float | None = attrs.field(default=None, kw_only=True)
+    compensation_timeout: float | None = attrs.field(default=None, kw_only=True)
+    policy: Policy | None = attrs.field(default=None, kw_only=True)
+    contract: Contract | None = attrs.field(default=None, kw_only=True)
+    query: Callable[..., Any] | None = attrs.field(default=None, kw_only=True)
+    rejects: Errors | None = attrs.field(default=None, kw_only=True)
+    transient: Errors | None = attrs.field(default=None, kw_only=True)
+    reads: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
+    writes: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
+    locks: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
+    commutes_with: tuple[str, ...] = attrs.field(default=(), converter=_names, kw_only=True)
+    participant: str | None = attrs.field(default=None, kw_only=True)
+    pause_for: float | Callable[..., float] | None = attrs.field(default=None, kw_only=True)
+    file: str = attrs.field(default="", kw_only=True)
+    line: int = attrs.field(default=0, kw_only=True)
+
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, given):
+            return super().__class_getitem__(padded(cls, given))
 
     def __attrs_post_init__(self) -> None:
-        check_name(self.name, "a step", self.file, self.line)
+        if not self.name:
+            object.__setattr__(self, "name", callable_name(self.action, "lambda"))
+        if not _RESERVED.isdisjoint(self.name):
+            raise self._wrong(
+                f"'{self.name}' cannot be the name of a step",
+                "Names stand in paths and events: leave out / [ ] ( ) , @ and ~.",
+                rule="W1",
+            )
         if not callable(self.action):
-            raise self._wrong("W1", f"step '{self.name}' is made of {self.action!r}, which is no function")
-        if isinstance(self.compensate, Step):
+            raise self._wrong(f"step '{self.name}' has no action", "Give a function of ctx.")
+        if isinstance(self.compensate, Step) and self.compensate.compensate is not None:
             raise self._wrong(
-                "W1",
-                f"the compensation of '{self.name}' is itself a step",
-                "Give the plain function: a compensation is never itself compensated.",
+                f"the compensation of step '{self.name}' is itself compensated",
+                "Give the plain function; an undo is retried, never undone.",
+                rule="W1",
             )
-        if self.kind is Kind.COMPENSATABLE and self.compensate is None:
+        if self.compensate is not None and self.kind is not Kind.COMPENSATABLE:
             raise self._wrong(
-                "W2",
-                f"step '{self.name}' has no compensate=",
-                "Say how it is undone; or, if nobody has to undo it, make it readonly(...); if it "
-                "decides that the saga goes through, pivot(...).",
+                f"step '{self.name}' is {self.kind} and has a compensation",
+                "Only a compensatable step is undone: use step(), or leave compensate= out.",
+                rule="W2",
             )
-        if self.kind is not Kind.COMPENSATABLE and self.compensate is not None:
-            raise self._wrong(
-                "W2",
-                f"{self.kind.value} step '{self.name}' has a compensate=",
-                "Only a step(...) is undone: drop compensate=, or make it a step.",
-            )
+        seconds(f"timeout of step '{self.name}'", self.timeout)
+        seconds(f"compensation_timeout of step '{self.name}'", self.compensation_timeout)
 
-    def _wrong(self, rule: str, message: str, remedy: str = "") -> DefinitionError:
-        kind = PivotOrderError if rule == "W2" else DefinitionError
-        return kind(
+    def _wrong(self, message: str, remedy: str, *, rule: str = "") -> DefinitionError:
+        return DefinitionError(
             message=message,
             rule=rule,
             step=self.name,
@@ -112,176 +121,71 @@ class Step(Block[Input, Services, Item], Generic[Input, Services, Item, Result])
             remedy=remedy,
         )
 
-    def holds(self, kinds: frozenset[Kind]) -> bool:
-        """Whether it is of one of these kinds."""
-        return self.kind in kinds
-
-    def __call__(self, ctx: Context[Any, Any, Any]) -> Any:
-        """Call the action."""
-        return self.action(ctx)
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the action: a decorated function is still a function."""
+        return self.action(*args, **kwargs)
 
     def __str__(self) -> str:
-        """``charge -> charge_card <- refund``."""
-        text = f"{self.name} -> {_called(self.action)}"
+        """
+        Give ``charge -> charge_card <- refund``.
+
+        A step that is not compensatable says its kind instead of a compensation.
+        """
+        text = f"{self.name} -> {callable_name(self.action, 'lambda')}"
         if self.compensate is not None:
-            return f"{text} <- {_called(self.compensate)}"
-        return f"{text} ({self.kind.value})"
-
-    __repr__ = __str__
-
-
-def _called(function: object) -> str:
-    return getattr(function, "__name__", type(function).__name__)
-
-
-def check_name(name: object, what: str, file: str, line: int) -> None:
-    """Refuse what cannot be a part of a path (W1)."""
-    if not isinstance(name, str) or not name or name.startswith("@") or "/" in name:
-        raise DefinitionError(
-            message=f"{what} is named {name!r}",
-            rule="W1",
-            step=str(name),
-            file=file,
-            line=line,
-            remedy="A name is not empty, does not begin with '@' and holds no '/'.",
-        )
+            return f"{text} <- {callable_name(self.compensate, 'lambda')}"
+        return text if self.kind is Kind.COMPENSATABLE else f"{text} ({self.kind})"
 
 
 def _make(kind: Kind, action: Any, options: dict[str, Any]) -> Any:
-    file, line = called_from()
+    """Make the step, or a decorator that will; the place is where the word was written."""
+    file, line = where()
+    name = options.pop("name", None) or ""
 
-    def made(action: Any) -> Any:
-        if isinstance(action, Step):
-            raise DefinitionError(
-                message=f"'{action.name}' is a step already",
-                rule="W1",
-                step=action.name,
-                file=file,
-                line=line,
-                remedy="For the same step with other options: attrs.evolve(step, name=...).",
-            )
-        name = options.get("name") or getattr(action, "__name__", type(action).__name__)
-        return Step(**{**options, "action": action, "kind": kind, "name": name, "file": file, "line": line})
+    def build(function: Callable[..., Any]) -> Any:
+        made: Any = Step(function, kind, name, file=file, line=line, **options)
+        return made
 
-    return made if action is None else made(action)
+    return build if action is None else build(action)
 
 
-@overload
-def step(
-    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]],
-    /,
-    *,
-    compensate: Callable[[Context[I, S, T], R | None], object] | None = None,
-    **options: Unpack[Options],
-) -> Step[I, S, T, R]: ...
-@overload
-def step(
-    action: Callable[[Context[I, S, T]], R | Pending],
-    /,
-    *,
-    compensate: Callable[[Context[I, S, T], R | None], object] | None = None,
-    **options: Unpack[Options],
-) -> Step[I, S, T, R]: ...
-@overload
-def step(
-    *,
-    compensate: Callable[[Context[I, S, T], R | None], object],
-    **options: Unpack[Options],
-) -> Callable[
-    [Callable[[Context[I, S, T]], R | Pending | Awaitable[R | Pending]]], Step[I, S, T, R]
-]: ...
-def step(action: Any = None, /, **options: Any) -> Any:
-    """
-    Make a compensatable step: it is undone when a later step fails.
+# What the checkers see is in _signatures: overloads for sync and async, function and decorator.
+if TYPE_CHECKING:
+    from saga_fsm.definition._signatures import pivot, readonly, retriable, step
+else:
 
-    A function, or a decorator when called with options only. ``compensate(ctx, result)`` gets the
-    action's result, or None when there is none: an effect that may not have landed is undone too (a
-    null compensation). Durations are seconds.
+    def step(action=None, /, **options):
+        """Make a compensatable step: undone by ``compensate=`` when a later step fails."""
+        return _make(Kind.COMPENSATABLE, action, options)
 
-    Raises:
-        DefinitionError: W2, there is no ``compensate=``.
-    """
-    return _make(Kind.COMPENSATABLE, action, options)
+    def pivot(action=None, /, **options):
+        """Make the step that decides that the saga goes through: at most one on every path."""
+        return _make(Kind.PIVOT, action, options)
 
+    def retriable(action=None, /, **options):
+        """Make a step that must happen after the decision, however long it takes."""
+        return _make(Kind.RETRIABLE, action, options)
 
-@overload
-def pivot(
-    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]], /, **options: Unpack[Options]
-) -> Step[I, S, T, R]: ...
-@overload
-def pivot(
-    action: Callable[[Context[I, S, T]], R | Pending], /, **options: Unpack[Options]
-) -> Step[I, S, T, R]: ...
-@overload
-def pivot(
-    **options: Unpack[Options],
-) -> Callable[
-    [Callable[[Context[I, S, T]], R | Pending | Awaitable[R | Pending]]], Step[I, S, T, R]
-]: ...
-def pivot(action: Any = None, /, **options: Any) -> Any:
-    """Make a pivot: once done, the saga goes through. In doubt it can be neither undone nor skipped."""
-    return _make(Kind.PIVOT, action, options)
-
-
-@overload
-def retriable(
-    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]], /, **options: Unpack[Options]
-) -> Step[I, S, T, R]: ...
-@overload
-def retriable(
-    action: Callable[[Context[I, S, T]], R | Pending], /, **options: Unpack[Options]
-) -> Step[I, S, T, R]: ...
-@overload
-def retriable(
-    **options: Unpack[Options],
-) -> Callable[
-    [Callable[[Context[I, S, T]], R | Pending | Awaitable[R | Pending]]], Step[I, S, T, R]
-]: ...
-def retriable(action: Any = None, /, **options: Any) -> Any:
-    """Make a retriable step: it must happen after the pivot, however long it takes."""
-    return _make(Kind.RETRIABLE, action, options)
-
-
-@overload
-def readonly(
-    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]], /, **options: Unpack[Options]
-) -> Step[I, S, T, R]: ...
-@overload
-def readonly(
-    action: Callable[[Context[I, S, T]], R | Pending], /, **options: Unpack[Options]
-) -> Step[I, S, T, R]: ...
-@overload
-def readonly(
-    **options: Unpack[Options],
-) -> Callable[
-    [Callable[[Context[I, S, T]], R | Pending | Awaitable[R | Pending]]], Step[I, S, T, R]
-]: ...
-def readonly(action: Any = None, /, **options: Any) -> Any:
-    """Make a read-only step: nobody has to undo it, be it a look-up or a question to a person."""
-    return _make(Kind.READONLY, action, options)
+    def readonly(action=None, /, **options):
+        """Make a step that nobody has to undo: a look-up, a validation, a question."""
+        return _make(Kind.READONLY, action, options)
 
 
 def pause(
-    seconds: float | Callable[[Context[I, S, T]], float], name: str = "pause"
-) -> Step[I, S, T, None]:
+    duration: float | Callable[..., float], /, *, name: str = "pause"
+) -> Step[object, object, object, None]:
     """
-    Make a durable timer: for the machine a read-only step that the clock answers.
+    Wait: a durable timer, for the machine a read-only step that the clock answers.
 
     Args:
-        seconds: how long, or a function of the context that says it.
+        duration: seconds, or a function of the context that gives them.
         name: the step's name.
     """
-    if not callable(seconds) and (not isinstance(seconds, int | float) or seconds < 0):
-        raise DefinitionError(
-            message=f"pause '{name}' lasts {seconds!r}",
-            step=name,
-            remedy="Give seconds, 0 or more, or a function of the context.",
-        )
-    file, line = called_from()
+    if not callable(duration):
+        seconds(f"pause '{name}'", duration)
+    file, line = where()
+    return Step(_nothing, Kind.READONLY, name, pause_for=duration, file=file, line=line)
 
-    def paused(ctx: object) -> None:
-        """Nothing to do: the clock answers."""
 
-    return Step(
-        action=paused, kind=Kind.READONLY, name=name, pause_for=seconds, file=file, line=line
-    )
+def _nothing(ctx: object) -> None:
+    """The clock answers for it."""

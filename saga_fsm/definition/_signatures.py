@@ -1,0 +1,157 @@
+"""
+How type checkers see the four words; never imported at run time.
+
+An action is sync or async and may answer ``PENDING``, which is stripped from its result; a
+compensation takes ``R | None`` of the action's ``R``, or ``object``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Generic, Protocol, TypedDict, TypeVar, Unpack, overload
+
+from saga_fsm.definition.context import Context
+from saga_fsm.definition.contract import Contract
+from saga_fsm.definition.outcomes import Pending
+from saga_fsm.definition.policy import Errors, Policy, Retry
+from saga_fsm.definition.steps import Step
+
+
+I = TypeVar("I")  # noqa: E741 - input, services, item, result
+S = TypeVar("S")
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class _Options(TypedDict, total=False):
+    name: str | None
+    retry: Retry | None
+    timeout: float | None
+    policy: Policy | None
+    contract: Contract | None
+    query: Callable[..., object] | None
+    rejects: Errors | None
+    transient: Errors | None
+    reads: str | Iterable[str]
+    writes: str | Iterable[str]
+    locks: str | Iterable[str]
+    commutes_with: str | Iterable[str]
+    participant: str | None
+
+
+class _StepOptions(_Options, total=False):
+    compensation_retry: Retry | None
+    compensation_timeout: float | None
+
+
+class _Decorator(Protocol):
+    """Takes any action."""
+
+    @overload
+    def __call__(
+        self, action: Callable[[Context[I, S, T]], Awaitable[R | Pending]], /
+    ) -> Step[I, S, T, R]: ...
+    @overload
+    def __call__(
+        self, action: Callable[[Context[I, S, T]], R | Pending], /
+    ) -> Step[I, S, T, R]: ...
+
+
+class _Undone(Protocol, Generic[I, S, T]):  # type: ignore[misc] # invariant on purpose
+    """Takes an action with the context of its compensation, and any result."""
+
+    @overload
+    def __call__(
+        self, action: Callable[[Context[I, S, T]], Awaitable[R | Pending]], /
+    ) -> Step[I, S, T, R]: ...
+    @overload
+    def __call__(
+        self, action: Callable[[Context[I, S, T]], R | Pending], /
+    ) -> Step[I, S, T, R]: ...
+
+
+class _UndoneOf(Protocol, Generic[I, S, T, R]):  # type: ignore[misc] # invariant on purpose
+    """Takes an action with the context, and the result, of its compensation."""
+
+    @overload
+    def __call__(
+        self, action: Callable[[Context[I, S, T]], Awaitable[R | Pending]], /
+    ) -> Step[I, S, T, R]: ...
+    @overload
+    def __call__(
+        self, action: Callable[[Context[I, S, T]], R | Pending], /
+    ) -> Step[I, S, T, R]: ...
+
+
+@overload
+def step(
+    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]],
+    /,
+    *,
+    compensate: Callable[[Context[I, S, T], R | None], object] | None = None,
+    **options: Unpack[_StepOptions],
+) -> Step[I, S, T, R]: ...
+@overload
+def step(
+    action: Callable[[Context[I, S, T]], R | Pending],
+    /,
+    *,
+    compensate: Callable[[Context[I, S, T], R | None], object] | None = None,
+    **options: Unpack[_StepOptions],
+) -> Step[I, S, T, R]: ...
+@overload
+def step(
+    *, compensate: Callable[[Context[I, S, T], object], object], **options: Unpack[_StepOptions]
+) -> _Undone[I, S, T]: ...
+@overload
+def step(
+    *, compensate: Callable[[Context[I, S, T], R | None], object], **options: Unpack[_StepOptions]
+) -> _UndoneOf[I, S, T, R]: ...
+@overload
+def step(*, compensate: None = None, **options: Unpack[_StepOptions]) -> _Decorator: ...
+def step(action: Any = None, /, **options: Any) -> Any:
+    """Make a compensatable step."""
+
+
+@overload
+def pivot(
+    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]], /, **options: Unpack[_Options]
+) -> Step[I, S, T, R]: ...
+@overload
+def pivot(
+    action: Callable[[Context[I, S, T]], R | Pending], /, **options: Unpack[_Options]
+) -> Step[I, S, T, R]: ...
+@overload
+def pivot(**options: Unpack[_Options]) -> _Decorator: ...
+def pivot(action: Any = None, /, **options: Any) -> Any:
+    """Make a pivot step."""
+
+
+@overload
+def retriable(
+    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]], /, **options: Unpack[_Options]
+) -> Step[I, S, T, R]: ...
+@overload
+def retriable(
+    action: Callable[[Context[I, S, T]], R | Pending], /, **options: Unpack[_Options]
+) -> Step[I, S, T, R]: ...
+@overload
+def retriable(**options: Unpack[_Options]) -> _Decorator: ...
+def retriable(action: Any = None, /, **options: Any) -> Any:
+    """Make a retriable step."""
+
+
+@overload
+def readonly(
+    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]], /, **options: Unpack[_Options]
+) -> Step[I, S, T, R]: ...
+@overload
+def readonly(
+    action: Callable[[Context[I, S, T]], R | Pending], /, **options: Unpack[_Options]
+) -> Step[I, S, T, R]: ...
+@overload
+def readonly(**options: Unpack[_Options]) -> _Decorator: ...
+def readonly(action: Any = None, /, **options: Any) -> Any:
+    """Make a readonly step."""
+
+
