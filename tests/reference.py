@@ -214,9 +214,7 @@ REFERENCES = [
     ),
     Reference(
         "{C(a) ; P(p) ; R(r)}! || C(c)",
-        lambda: _saga(
-            parallel(Saga("n", C("a"), P("p"), R("r"), compensate=undo), C("c"))
-        ),
+        lambda: _saga(parallel(Saga("n", C("a"), P("p"), R("r"), compensate=undo), C("c"))),
         (60, 24),
         (775, 3945),
         (3536, 14533, 14),

@@ -33,6 +33,7 @@ def compile_saga(saga: Saga[Any, Any]) -> Machine:
     Returns:
         A machine in which each (state, event) pair is a row, or is ignored for a listed reason.
         The same saga gives the same machine, made once.
+
     """
     machine: Machine | None = saga.__dict__.get("_machine")
     if machine is None:

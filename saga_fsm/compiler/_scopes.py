@@ -188,7 +188,7 @@ class Network:
         else:
             self._alternatives(block, entry)
 
-    def _enter(  # noqa: PLR0913, PLR0917 - one row, all its parts
+    def _enter(
         self,
         path: str,
         block: PlacedStep | PlacedScope | PlacedChoice | PlacedEach,
@@ -251,7 +251,9 @@ class Network:
             self.table.on(
                 "items", block.path, v, frozenset({a.DECIDING}), [(v, code)], argument=str(n)
             )
-            ends = [x for e in (exits[:n] if block.concurrent else exits[max(n - 1, 0) : n]) for x in e]
+            ends = [
+                x for e in (exits[:n] if block.concurrent else exits[max(n - 1, 0) : n]) for x in e
+            ]
             guard = [(v, frozenset({code})), (scope, a.FORWARD), *ends]
             self.table.when(f"{block.path}={n} done", v, guard, [(v, a.BLOCK_DONE)])
         for i, copy in enumerate(block.body):
@@ -325,9 +327,7 @@ class Network:
         """Halt, drain, undo, clean."""
         rest = self._rest(scope.path)
         halting = frozenset({a.SCOPE_HALTING})
-        self.table.when(
-            f"{scope.path} drained", v, [(v, halting), *rest], [(v, a.SCOPE_UNDOING)]
-        )
+        self.table.when(f"{scope.path} drained", v, [(v, halting), *rest], [(v, a.SCOPE_UNDOING)])
         if scope.parent is not None:
             parent = self.at(scope.parent)
             interrupted = frozenset({a.SCOPE_INTERRUPTED})
@@ -337,9 +337,7 @@ class Network:
                 [(v, _RUNNING), (parent, _HALTED)],
                 [(v, a.SCOPE_INTERRUPTED)],
             )
-            self.table.when(
-                f"hold {scope.path}", v, [(v, interrupted), *rest], [(v, a.SCOPE_HELD)]
-            )
+            self.table.when(f"hold {scope.path}", v, [(v, interrupted), *rest], [(v, a.SCOPE_HELD)])
         clean: list[Literal] = [(self.at(path), a.CLEAN) for path in order.first]
         self.table.when(
             f"{scope.path} clean", v, [(v, _UNDOING), *clean], [(v, a.SCOPE_COMPENSATED)]

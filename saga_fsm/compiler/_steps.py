@@ -36,9 +36,7 @@ def owed_by_step(path: str) -> dict[int, Effect]:
 def traits_of_step(placed: PlacedStep) -> tuple[str, ...]:
     """What the rows do not show, for the fingerprint and for ``unresolved``."""
     contract = placed.contract
-    promised = [
-        name for name in ("idempotent", "sticky", "fenced") if getattr(contract, name)
-    ]
+    promised = [name for name in ("idempotent", "sticky", "fenced") if getattr(contract, name)]
     traits = [placed.kind.value, *promised]
     if placed.kind is Kind.RETRIABLE or (placed.kind is Kind.READONLY and placed.tail):
         traits.append("tail")
@@ -77,9 +75,7 @@ class StepRows:
         self.commits = commits
         self.turns_back = placed.kind is Kind.COMPENSATABLE
 
-    def on(
-        self, kind: str, source: frozenset[int], target: int, argument: str = ""
-    ) -> None:
+    def on(self, kind: str, source: frozenset[int], target: int, argument: str = "") -> None:
         updates: list[Update] = [(self.v, target)]
         if target == a.DONE:
             updates.extend(self.commits)

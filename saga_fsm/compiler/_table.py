@@ -47,7 +47,7 @@ class Table:
             self._events[key] = known = Event.of(kind, target, argument)
         return known
 
-    def on(  # noqa: PLR0913, PLR0917 - a row is written on one line, as in machine.md
+    def on(  # noqa: PLR0913 - a row is written on one line, as in machine.md
         self,
         kind: str,
         target: str,
@@ -63,9 +63,7 @@ class Table:
         row = Row(event, str(event), v, ((v, source), *guard), tuple(updates), self._automata)
         self.rows.append(row)
 
-    def when(
-        self, name: str, v: int, guard: Sequence[Literal], updates: Sequence[Update]
-    ) -> None:
+    def when(self, name: str, v: int, guard: Sequence[Literal], updates: Sequence[Update]) -> None:
         """Add an internal row of automaton ``v``."""
         self.rows.append(Row(None, name, v, tuple(guard), tuple(updates), self._automata))
 

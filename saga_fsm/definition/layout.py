@@ -5,8 +5,8 @@ The definition says things once, for many: a saga's contract is that of its step
 block for many items, a nested saga stands under its parent's path. The layout is the same tree with
 all of that worked out, and every reader (compiler, driver, checker, drawing) starts from it.
 
-Paths: ``charge``; in a nested saga ``trip/hotel``; in a copy every top-level name of the repeated
-block gets the index: ``charge[0]``, ``line[2]/reserve``; the scopes of alternatives are
+Paths: ``charge``; in a nested saga ``trip/hotel``; in a copy every top-level name of the
+repeated block gets the index: ``charge[0]``, ``line[2]/reserve``; the scopes of alternatives are
 ``alternatives[0]``, and a saga that is an alternative is that scope itself.
 """
 
@@ -17,9 +17,10 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from saga_fsm.definition.blocks import SKIP, Alternatives, Block, Choice, Each, Given, Parallel
+from saga_fsm.definition.blocks import Alternatives, Block, Choice, Each, Given, Parallel
 from saga_fsm.definition.contract import Contract
 from saga_fsm.definition.kinds import Kind
+from saga_fsm.definition.outcomes import Skip
 from saga_fsm.definition.policy import Policy, Retry
 from saga_fsm.definition.saga import Saga
 from saga_fsm.definition.steps import Step
@@ -45,6 +46,7 @@ class PlacedStep:
         tail: it follows, or stands beside, a point of no return of its scope.
         gated: it stands beside the branch with the pivot and starts when that is done.
         copies: the (each, index) pairs around it, outermost first.
+
     """
 
     path: str
@@ -157,11 +159,12 @@ class Layout:
         """
         The path of a step or nested saga, by its value, its path or its name.
 
-        ``within`` is the path of who asks: what stands nearest to it is meant first, so that in a copy
-        the step of this copy is found.
+        ``within`` is the path of who asks: what stands nearest to it is meant first, so that in a
+        copy the step of this copy is found.
 
         Raises:
             UnknownStepError: there is none, or several that are equally near.
+
         """
         if isinstance(step, str):
             if step in self.steps or step in self.scopes or step in self.decisions:
@@ -228,10 +231,10 @@ class _Placing:
     # ------------------------------------------------------------------ scopes
 
     def root(self, saga: Saga[Any, Any]) -> PlacedScope:
-        here = _Here("", ROOT, "", (), False, False, Contract(), ())  # noqa: FBT003
+        here = _Here("", ROOT, "", (), tail=False, gated=False, contract=Contract(), policies=())
         return self._saga(saga, here, path=ROOT, prefix="", parent=None, given=None)
 
-    def _saga(
+    def _saga(  # noqa: PLR0913 - one scope, all its parts
         self,
         saga: Saga[Any, Any],
         here: _Here,
@@ -257,7 +260,13 @@ class _Placing:
         if given is not None:
             at = f"{path}/@given"
             chooser = PlacedChoice(
-                at, given, (("given", None),), path, here.tail, False, here.copies  # noqa: FBT003
+                at,
+                given,
+                (("given", None),),
+                path,
+                tail=here.tail,
+                gated=False,
+                copies=here.copies,
             )
             self.decisions[at] = chooser
         scope = PlacedScope(
@@ -279,9 +288,7 @@ class _Placing:
         self.by_value.setdefault(id(saga), []).append(path)
         return scope
 
-    def _sequence(
-        self, blocks: tuple[Block[Any, Any, Any], ...], here: _Here
-    ) -> Iterator[Placed]:
+    def _sequence(self, blocks: tuple[Block[Any, Any, Any], ...], here: _Here) -> Iterator[Placed]:
         tail = here.tail
         for block in blocks:
             yield self.place(block, attrs.evolve(here, tail=tail))
@@ -289,7 +296,7 @@ class _Placing:
 
     # ------------------------------------------------------------------ blocks
 
-    def place(self, block: Block[Any, Any, Any], here: _Here) -> Placed:
+    def place(self, block: Block[Any, Any, Any], here: _Here) -> Placed:  # noqa: PLR0911 - one a block
         if isinstance(block, Step):
             return self._step(block, here)
         if isinstance(block, Saga):
@@ -309,10 +316,7 @@ class _Placing:
         self, saga: Saga[Any, Any], given: Callable[..., object] | None, here: _Here
     ) -> PlacedScope:
         path = f"{here.prefix}{saga.name}{here.suffix}"
-        placed = self._saga(
-            saga, here, path=path, prefix=f"{path}/", parent=here.scope, given=given
-        )
-        return placed
+        return self._saga(saga, here, path=path, prefix=f"{path}/", parent=here.scope, given=given)
 
     def _parallel(self, block: Parallel[Any, Any, Any], here: _Here) -> PlacedParallel:
         # Beside a point of no return all is tail; beside a pivot all waits for it (W4 made sure
@@ -332,7 +336,7 @@ class _Placing:
         path = self._free(f"{here.prefix}{block.name}", here.suffix)
         self.decisions[path] = None  # type: ignore[assignment] # keeps definition order
         branches = tuple(
-            (label, None if branch is SKIP else self.place(branch, here))  # type: ignore[arg-type]
+            (label, None if isinstance(branch, Skip) else self.place(branch, here))
             for label, branch in block.branches
         )
         placed = PlacedChoice(
@@ -347,14 +351,19 @@ class _Placing:
         body = tuple(
             self.place(
                 block.block,
-                attrs.evolve(
-                    here, suffix=f"{here.suffix}[{i}]", copies=(*here.copies, (path, i))
-                ),
+                attrs.evolve(here, suffix=f"{here.suffix}[{i}]", copies=(*here.copies, (path, i))),
             )
             for i in range(block.max_items)
         )
         placed = PlacedEach(
-            path, block.items, body, block.concurrent, here.scope, here.tail, here.gated, here.copies
+            path,
+            block.items,
+            body,
+            block.concurrent,
+            here.scope,
+            here.tail,
+            here.gated,
+            here.copies,
         )
         self.decisions[path] = placed
         return placed
@@ -376,9 +385,7 @@ class _Placing:
     def _option(self, block: Block[Any, Any, Any], path: str, here: _Here) -> PlacedScope:
         if isinstance(block, Saga) and block.compensate is None:
             prefix = f"{here.prefix}{block.name}{here.suffix}/"
-            return self._saga(
-                block, here, path=path, prefix=prefix, parent=here.scope, given=None
-            )
+            return self._saga(block, here, path=path, prefix=prefix, parent=here.scope, given=None)
         self.scopes[path] = None  # type: ignore[assignment] # keeps definition order
         inside = attrs.evolve(here, scope=path, gated=False)
         return PlacedScope(

@@ -26,7 +26,8 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-@attrs.frozen(eq=False, init=False, repr=False)
+# Not slotted: the layout and the machine of a saga are made once and kept on it.
+@attrs.frozen(eq=False, init=False, repr=False, slots=False)
 class Saga(Block[Input, Services, Item]):
     """
     Blocks in sequence, with what undoes them; itself a block.

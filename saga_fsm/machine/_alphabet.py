@@ -138,8 +138,8 @@ class Status(enum.Enum):
     """
     What a run is, derived from its state and never stored.
 
-    ``COMPLETED``, ``COMPENSATED`` and ``STUCK`` rest: nothing is in flight. Only an operator's event
-    leaves ``STUCK``.
+    ``COMPLETED``, ``COMPENSATED`` and ``STUCK`` rest: nothing is in flight. Only an operator's
+    event leaves ``STUCK``.
     """
 
     NEW = "new"

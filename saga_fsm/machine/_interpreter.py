@@ -45,6 +45,7 @@ from saga_fsm.machine._verdict import unresolved
 _NO_EFFECTS: tuple[Effect, ...] = ()
 # Over this no byte holds a label: the state is then a tuple, and all else stays as it is.
 _WIDEST_BYTE = 256
+_MEMO_BYTES = 1 << 20
 
 
 class Machine:
@@ -57,6 +58,7 @@ class Machine:
         name: the saga's name.
         automata: in definition order; the first is the root scope ``@saga``.
         rows: input and internal rows, in definition order.
+
     """
 
     def __init__(self, name: str, automata: Sequence[Automaton], rows: Sequence[Row]) -> None:
@@ -74,6 +76,9 @@ class Machine:
         self._watching: list[dict[int, list[Row]]] = [{} for _ in self.automata]
         self.events: tuple[Event, ...] = ()
         self._index_rows()
+        # A pure function asked the same thing by every run: remembered, within some megabytes.
+        self._memo: dict[tuple[Codes, str], Move] = {}
+        self._memo_size = max(64, _MEMO_BYTES // len(self.automata))
         self._owing = _any_of(a.OWING)
         self._failed = _any_of(a.BROKEN)
 
@@ -103,7 +108,18 @@ class Machine:
 
         Raises:
             NoTransitionError: no state of this machine knows the event.
+
         """
+        known = self._memo.get((state.codes, event))
+        if known is not None:
+            return known
+        move = self._decide(state, event)
+        if len(self._memo) >= self._memo_size:
+            self._memo.clear()
+        self._memo[state.codes, event] = move
+        return move
+
+    def _decide(self, state: State, event: str) -> Move:
         codes = state.codes
         try:
             rows = self._inputs[event]
@@ -137,7 +153,7 @@ class Machine:
                 was, now = owed.get(before), owed.get(after)
                 if was is not now:
                     if was.__class__ is SetTimer:
-                        effects.append(CancelTimer(was.target))  # type: ignore[union-attr]
+                        effects.append(CancelTimer(was.target))
                     if now is not None:
                         effects.append(now)
         for effect in effects:
@@ -221,7 +237,7 @@ class Machine:
         if self._moving(codes):
             return Status.RUNNING if root in a.FORWARD else Status.COMPENSATING
         # An alarm after the end is owed an undo; while that is open nothing is compensated.
-        if (root == a.SCOPE_DONE or root == a.SCOPE_COMPENSATED) and not self._broken(codes):
+        if root in _ENDED and not self._broken(codes):
             return Status.COMPLETED if root == a.SCOPE_DONE else Status.COMPENSATED
         return Status.STUCK
 
@@ -297,6 +313,7 @@ class Machine:
 
         Raises:
             StateSpaceLimitError: more than ``limit`` states; parallel blocks multiply.
+
         """
         seen: dict[Codes, State] = {self.initial.codes: self.initial}
         todo = deque([self.initial])
@@ -341,5 +358,6 @@ def _any_of(codes: frozenset[int]) -> Any:
     return re.compile(b"[" + re.escape(bytes(sorted(codes))) + b"]").search
 
 
+_ENDED = frozenset({a.SCOPE_DONE, a.SCOPE_COMPENSATED})
 # After these a run may rest: they ask for nothing that will come back as an event.
 _MAY_REST = frozenset({CancelTimer, a.Refused})

@@ -32,6 +32,7 @@ class Automaton:
         traits: what the rows do not show and the fingerprint must (kind, contract, policies).
         owed: the effects that a local state owes, by code.
         back: what an operator owes when this unit stands in the way of going back.
+
     """
 
     path: str
