@@ -1,0 +1,102 @@
+"""
+Business transactions that span services and end consistent.
+
+A saga is a sequence of local transactions with compensations. Here it is compiled into an explicit
+finite state machine, which is what is checked, run and drawn.
+
+>>> from saga_fsm import Saga, compile_saga, pivot, step
+>>> def reserve(ctx): ...
+>>> def release(ctx, reservation): ...
+>>> def ship(ctx): ...
+>>> order = Saga("order", step(reserve, compensate=release), pivot(ship))
+>>> machine = compile_saga(order)
+>>> moves = machine.replay(["start", "done(reserve)", "rejected(ship)", "compensated(reserve)"])
+>>> print(moves[-1].state)
+compensated(reserve.compensated ship.rejected)
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+
+if TYPE_CHECKING:
+    from saga_fsm.compiler import compile_saga as compile_saga
+    from saga_fsm.definition import GUARDED as GUARDED
+    from saga_fsm.definition import PENDING as PENDING
+    from saga_fsm.definition import SKIP as SKIP
+    from saga_fsm.definition import Block as Block
+    from saga_fsm.definition import Context as Context
+    from saga_fsm.definition import Contract as Contract
+    from saga_fsm.definition import Pending as Pending
+    from saga_fsm.definition import Policy as Policy
+    from saga_fsm.definition import Rejected as Rejected
+    from saga_fsm.definition import Retry as Retry
+    from saga_fsm.definition import Saga as Saga
+    from saga_fsm.definition import Step as Step
+    from saga_fsm.definition import Transient as Transient
+    from saga_fsm.definition import alternatives as alternatives
+    from saga_fsm.definition import choice as choice
+    from saga_fsm.definition import each as each
+    from saga_fsm.definition import parallel as parallel
+    from saga_fsm.definition import pause as pause
+    from saga_fsm.definition import pivot as pivot
+    from saga_fsm.definition import readonly as readonly
+    from saga_fsm.definition import retriable as retriable
+    from saga_fsm.definition import step as step
+    from saga_fsm.machine import Machine as Machine
+    from saga_fsm.machine import Status as Status
+
+# Where each public name lives: loaded when it is first asked for, so that the import stays light.
+_HOMES: Final[dict[str, str]] = {
+    **dict.fromkeys(
+        [
+            "GUARDED",
+            "PENDING",
+            "SKIP",
+            "Block",
+            "Context",
+            "Contract",
+            "Pending",
+            "Policy",
+            "Rejected",
+            "Retry",
+            "Saga",
+            "Step",
+            "Transient",
+            "alternatives",
+            "choice",
+            "each",
+            "parallel",
+            "pause",
+            "pivot",
+            "readonly",
+            "retriable",
+            "step",
+        ],
+        "saga_fsm.definition",
+    ),
+    "Machine": "saga_fsm.machine",
+    "Status": "saga_fsm.machine",
+    "compile_saga": "saga_fsm.compiler",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - one list of the names, not two
+
+logging.getLogger("saga_fsm").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        message = f"module 'saga_fsm' has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
