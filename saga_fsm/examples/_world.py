@@ -63,12 +63,13 @@ class Guard:
             raise Rejected(str(known.value))
 
     def _first(self, ctx: Context[Any, Any, Any], effect: Callable[[], R]) -> Record:
-        try:
-            if _name(ctx.step) in self.refusing:
-                raise Rejected(f"{_name(ctx.step)} is refused")
-            record = Record("applied", effect())
-        except Rejected as refusal:
-            record = Record("rejected", str(refusal))
+        if _name(ctx.step) in self.refusing:
+            record = Record("rejected", f"{_name(ctx.step)} is refused")
+        else:
+            try:
+                record = Record("applied", effect())
+            except Rejected as refusal:
+                record = Record("rejected", str(refusal))
         self.records[ctx.key] = record
         return record
 

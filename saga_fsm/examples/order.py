@@ -15,6 +15,9 @@ from saga_fsm import GUARDED, Context, Outcome, Rejected, Saga, Status, pivot, r
 from saga_fsm.examples._world import Guard, agrees
 
 
+__all__ = ["INPUT", "Order", "Payment", "World", "consistent", "saga"]
+
+
 @attrs.frozen
 class Order:
     """What the customer asks for; amounts are in cents."""
@@ -103,7 +106,7 @@ class World:
         return f"parcel with {quantity} x {item}"
 
     def is_consistent(self, outcome: Outcome[Any]) -> bool:
-        """Nothing is lost, nothing appears, nothing leaves unpaid; and the outcome tells the truth."""
+        """Nothing is lost, nothing appears, nothing leaves unpaid; the outcome tells the truth."""
         if self._count() != (self._wealth, self._goods) or not agrees(self.guard, outcome):
             return False
         landed = self.guard.landed(outcome.run_id)
@@ -121,12 +124,12 @@ def create_order(ctx: Ctx) -> str:
     return ctx.services.guard.act(ctx, lambda: ctx.services.create(ctx.run_id))
 
 
-def cancel_order(ctx: Ctx, order_id: str | None) -> None:
+def cancel_order(ctx: Ctx, _order_id: str | None) -> None:
     """Close it as cancelled."""
     ctx.services.guard.undo(ctx, lambda opened: ctx.services.orders.update({opened: "cancelled"}))
 
 
-def refund(ctx: Ctx, payment: Payment | None) -> None:
+def refund(ctx: Ctx, _payment: Payment | None) -> None:
     """Pay the customer back."""
     ctx.services.guard.undo(ctx, ctx.services.pay_back)
 
@@ -138,7 +141,7 @@ def charge(ctx: Ctx) -> Payment:
     return ctx.services.guard.act(ctx, lambda: ctx.services.pay(order.customer, order.total))
 
 
-def release_stock(ctx: Ctx, quantity: int | None) -> None:
+def release_stock(ctx: Ctx, _quantity: int | None) -> None:
     """Put the goods back."""
     ctx.services.guard.undo(ctx, lambda taken: ctx.services.put_back(ctx.input.item, taken))
 

@@ -15,6 +15,9 @@ from saga_fsm import GUARDED, Context, Outcome, Rejected, Saga, Status, pivot, r
 from saga_fsm.examples._world import Guard, agrees
 
 
+__all__ = ["INPUT", "World", "consistent", "saga"]
+
+
 @attrs.frozen
 class Transfer:
     """From whom to whom, and how much, in cents."""
@@ -78,7 +81,7 @@ def withdraw(ctx: Ctx) -> int:
     return ctx.services.guard.act(ctx, lambda: ctx.services.move(order.source, -order.amount))
 
 
-def give_back(ctx: Ctx, balance: int | None) -> None:
+def give_back(ctx: Ctx, _balance: int | None) -> None:
     """Give it to its owner again."""
     order = ctx.input
     ctx.services.guard.undo(ctx, lambda _: ctx.services.move(order.source, order.amount))

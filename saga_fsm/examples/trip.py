@@ -15,6 +15,9 @@ from saga_fsm import GUARDED, Context, Outcome, Rejected, Saga, Status, alternat
 from saga_fsm.examples._world import Guard, agrees
 
 
+__all__ = ["INPUT", "World", "consistent", "saga"]
+
+
 @attrs.frozen
 class Trip:
     """Who travels where."""
@@ -101,7 +104,7 @@ def book_homebound(ctx: Ctx) -> str:
     return ctx.services.guard.act(ctx, lambda: ctx.services.book("homebound"))
 
 
-def cancel(ctx: Ctx, booking: str | None) -> None:
+def cancel(ctx: Ctx, _booking: str | None) -> None:
     """Give a booking back, whichever it is."""
     ctx.services.guard.undo(ctx, ctx.services.cancel)
 
