@@ -1,0 +1,159 @@
+"""A world that logs every call and counts what really happened; the letters of the stories."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import attrs
+
+from saga_fsm import GUARDED, Rejected, Saga, Status, Transient, pivot, readonly, retriable, step
+
+
+class Died(BaseException):
+    """The process is gone: nothing after this is executed or written."""
+
+
+@attrs.define
+class Effects:
+    """
+    Participants whose effects are counted, and whose calls can be made to go wrong.
+
+    Args:
+        guarded: they are idempotent, sticky and fenced; else they do what they are told, each time.
+    """
+
+    guarded: bool = True
+    calls: list[str] = attrs.field(factory=list)
+    keys: list[str] = attrs.field(factory=list)
+    given: dict[str, Any] = attrs.field(factory=dict)
+    landed: Counter[str] = attrs.field(factory=Counter)
+    undone: Counter[str] = attrs.field(factory=Counter)
+    fired: list[str] = attrs.field(factory=list)
+    _faults: dict[str, list[str]] = attrs.field(factory=dict)
+    _marks: dict[str, str] = attrs.field(factory=dict)
+
+    def on(self, name: str, *faults: str) -> Effects:
+        """Let the calls of ``name`` go wrong, in this order; an ``always x`` stays."""
+        self._faults[name] = list(faults)
+        return self
+
+    def net(self, name: str) -> int:
+        """Effects that stand."""
+        return self.landed[name] - self.undone[name]
+
+    def act(self, ctx: Any) -> str:
+        """Do it, or what the fault says."""
+        name = _letter(ctx.step)
+        fault = self._called(name, ctx.key)
+        if fault == "reject":
+            self._marks.setdefault(ctx.key, "rejected")
+            raise Rejected(f"{name} says no")
+        if fault == "swallow":
+            return f"result of {name}"
+        if fault not in {"lost_request", "transient", "die_before"}:
+            self._land(name, ctx.key)
+        self._raise(fault)
+        return f"result of {name}"
+
+    def undo(self, ctx: Any, result: Any) -> None:
+        """Undo it, or what the fault says."""
+        name = _letter(ctx.step)
+        fault = self._called(name.lower(), ctx.key)
+        self.given[name.lower()] = result
+        if fault in {"lost_request", "transient", "die_before", "missing"}:
+            self._raise(fault)
+        self._take_back(name, ctx.action_key)
+        self._raise(fault)
+
+    def late(self, name: str, run_id: str) -> bool:
+        """Let a delayed copy of an action's request arrive; say whether it landed."""
+        before = self.landed[name]
+        try:
+            self._land(name, f"{run_id}/{name}")
+        except Rejected:
+            return False
+        return self.landed[name] > before
+
+    def wrong(self, outcome: Any, steps: str) -> list[str]:
+        """Name the steps whose net effect is not what the outcome claims (I1, I2)."""
+        target = {Status.COMPLETED: 1, Status.COMPENSATED: 0}[outcome.status]
+        return [name for name in steps if self.net(name) != target]
+
+    def _called(self, name: str, key: str) -> str:
+        self.calls.append(name)
+        self.keys.append(key)
+        faults = self._faults.get(name, [])
+        fault = "" if not faults else faults[0] if faults[0].startswith("always") else faults.pop(0)
+        if fault:
+            self.fired.append(name)
+        return fault.removeprefix("always ")
+
+    def _land(self, name: str, key: str) -> None:
+        mark = self._marks.get(key)
+        if self.guarded and mark == "applied":
+            return
+        if self.guarded and mark is not None:
+            raise Rejected(f"{name} was {mark}")
+        self._marks[key] = "applied"
+        self.landed[name] += 1
+
+    def _take_back(self, name: str, key: str) -> None:
+        if self._marks.get(key) == "applied":
+            self.undone[name] += 1
+            self._marks[key] = "undone"
+        else:
+            self._marks.setdefault(key, "fenced")
+
+    @staticmethod
+    def _raise(fault: str) -> None:
+        if fault in {"lost_request", "lost_reply", "partial"}:
+            raise TimeoutError(fault)
+        if fault == "transient":
+            raise Transient(fault)
+        if fault == "missing":
+            raise NotImplementedError(fault)
+        if fault in {"die_before", "die_after"}:
+            raise Died
+        if fault == "interrupt":
+            raise KeyboardInterrupt
+
+
+def _letter(path: str) -> str:
+    return path.rpartition("/")[2].partition("[")[0]
+
+
+def act(ctx: Any) -> str:
+    """Act on the world."""
+    answer: str = ctx.services.act(ctx)
+    return answer
+
+
+def undo(ctx: Any, result: str | None) -> None:
+    """Undo it there."""
+    ctx.services.undo(ctx, result)
+
+
+def A(name: str, **options: Any) -> Any:
+    """Make the step ``A/a`` of the notation."""
+    return step(act, name=name, compensate=undo, **options)
+
+
+def P(name: str, **options: Any) -> Any:
+    """Make the pivot ``P!``."""
+    return pivot(act, name=name, **options)
+
+
+def N(name: str, **options: Any) -> Any:
+    """Make the retriable ``N*``."""
+    return retriable(act, name=name, **options)
+
+
+def R(name: str, **options: Any) -> Any:
+    """Make the read-only ``R0``."""
+    return readonly(act, name=name, **options)
+
+
+def saga(*blocks: Any, **options: Any) -> Saga[Any, Any]:
+    """Make the story's saga, guarded unless it says otherwise."""
+    return Saga("story", *blocks, **{"contract": GUARDED, **options})
