@@ -59,8 +59,8 @@ class SagaError(Exception):
         # Facts are keywords, and BaseException would hand them back by position.
         if not attrs.has(type(self)):
             return super().__reduce__()
-        facts = {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
-        return _again, (type(self), facts)
+        kind: Any = type(self)
+        return _again, (kind, {fact.name: getattr(self, fact.name) for fact in attrs.fields(kind)})
 
 
 def _again(kind: type[SagaError], facts: dict[str, Any]) -> SagaError:

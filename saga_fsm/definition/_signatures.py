@@ -21,6 +21,7 @@ I = TypeVar("I")  # noqa: E741 - input, services, item, result
 S = TypeVar("S")
 T = TypeVar("T")
 R = TypeVar("R")
+U = TypeVar("U", covariant=True)
 
 
 class _Options(TypedDict, total=False):
@@ -57,7 +58,7 @@ class _Decorator(Protocol):
     ) -> Step[I, S, T, R]: ...
 
 
-class _Undone(Protocol, Generic[I, S, T]):  # type: ignore[misc] # invariant on purpose
+class _Undone(Protocol, Generic[I, S, T]):
     """Takes an action with the context of its compensation, and any result."""
 
     @overload
@@ -70,16 +71,19 @@ class _Undone(Protocol, Generic[I, S, T]):  # type: ignore[misc] # invariant on 
     ) -> Step[I, S, T, R]: ...
 
 
-class _UndoneOf(Protocol, Generic[I, S, T, R]):  # type: ignore[misc] # invariant on purpose
+class _UndoneOf(Protocol, Generic[I, S, T, U]):
     """Takes an action with the context, and the result, of its compensation."""
 
+    # A compensation alone tells only `R | None`: the None is taken off here.
     @overload
     def __call__(
-        self, action: Callable[[Context[I, S, T]], Awaitable[R | Pending]], /
+        self: _UndoneOf[I, S, T, R | None],
+        action: Callable[[Context[I, S, T]], Awaitable[R | Pending]],
+        /,
     ) -> Step[I, S, T, R]: ...
     @overload
     def __call__(
-        self, action: Callable[[Context[I, S, T]], R | Pending], /
+        self: _UndoneOf[I, S, T, R | None], action: Callable[[Context[I, S, T]], R | Pending], /
     ) -> Step[I, S, T, R]: ...
 
 
@@ -153,5 +157,3 @@ def readonly(
 def readonly(**options: Unpack[_Options]) -> _Decorator: ...
 def readonly(action: Any = None, /, **options: Any) -> Any:
     """Make a readonly step."""
-
-

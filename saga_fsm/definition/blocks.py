@@ -48,7 +48,7 @@ class Block(Generic[Input, Services, Item]):
 
     if not TYPE_CHECKING:
 
-        def __class_getitem__(cls, given):
+        def __class_getitem__(cls, given: Any) -> Any:
             return super().__class_getitem__(padded(cls, given))
 
 

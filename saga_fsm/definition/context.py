@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn, TypeVar, overload
 
 from saga_fsm.definition._variables import InputOut, ItemOut, ServicesOut, padded
 from saga_fsm.errors import NoResultError
@@ -19,18 +19,6 @@ R = TypeVar("R")
 D = TypeVar("D")
 _MISSING: Any = object()
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-class _Run(Protocol):
-    """What a context asks of the run that it belongs to."""
-
-    input: Any
-    services: Any
-    results: Mapping[str, Any]
-    run_id: str
-
-    def locate(self, step: Any, within: str) -> str:
-        """Give the path of a step, seen from another."""
 
 
 class Context(Generic[InputOut, ServicesOut, ItemOut]):
@@ -56,7 +44,7 @@ class Context(Generic[InputOut, ServicesOut, ItemOut]):
     __slots__ = ("_facts",)
     _facts: tuple[Any, str, int, bool, Any, int | None]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword a fact
         self,
         *,
         input: InputOut = None,  # type: ignore[assignment] # noqa: A002 - the public name
@@ -76,11 +64,11 @@ class Context(Generic[InputOut, ServicesOut, ItemOut]):
 
     if not TYPE_CHECKING:
 
-        def __class_getitem__(cls, given):
+        def __class_getitem__(cls, given: Any) -> Any:
             return super().__class_getitem__(padded(cls, given))
 
     @staticmethod
-    def _of(
+    def _of(  # noqa: PLR0913, PLR0917 - positional, because it is called so often
         run: Any,
         step_path: str,
         attempt: int = 1,
@@ -91,7 +79,7 @@ class Context(Generic[InputOut, ServicesOut, ItemOut]):
         """Make a context of a run, cheaply: all else is worked out when asked for."""
         context = _new(Context)
         _set(context, (run, step_path, attempt, compensating, item, index))
-        return context  # type: ignore[no-any-return]
+        return context
 
     @property
     def input(self) -> InputOut:
@@ -123,7 +111,7 @@ class Context(Generic[InputOut, ServicesOut, ItemOut]):
         """The idempotency key: the same on every attempt, another for the compensation."""
         run, path, _, compensating, _, _ = self._facts
         if type(run) is _Alone and run.key is not None:
-            return run.key
+            return str(run.key)
         return f"{run.run_id}/{path}/compensation" if compensating else f"{run.run_id}/{path}"
 
     @property
@@ -131,7 +119,7 @@ class Context(Generic[InputOut, ServicesOut, ItemOut]):
         """The key of the action; in a compensation, of the action that it undoes."""
         run = self._facts[0]
         if type(run) is _Alone and run.action_key is not None:
-            return run.action_key
+            return str(run.action_key)
         return f"{run.run_id}/{self._facts[1]}"
 
     @property
@@ -202,7 +190,7 @@ class _Alone:
 
     __slots__ = ("action_key", "input", "key", "results", "run_id", "services")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the facts of a run
         self,
         given: Any,
         services: Any,
@@ -223,7 +211,8 @@ class _Alone:
         for path in (*nearby, copy, name):
             if path in self.results:
                 return path
-        return next((p for p in self.results if _plain(p).rpartition("/")[2] == name), name)
+        found: list[str] = [p for p in self.results if _plain(p).rpartition("/")[2] == name]
+        return found[0] if found else name
 
 
 def _plain(path: str) -> str:

@@ -45,11 +45,6 @@ class Saga(Block[Input, Services, Item]):
 
     Raises:
         DefinitionError: a structure rule is broken: W1, W2, W3, W4 or W14.
-
-    >>> print(Saga("empty"))
-    Traceback (most recent call last):
-    saga_fsm.errors.EmptySagaError: saga 'empty' holds no block
-      Give one or more blocks after the name.
     """
 
     name: str
@@ -64,7 +59,7 @@ class Saga(Block[Input, Services, Item]):
     line: int = attrs.field(init=False, default=0)
     facts: Facts = attrs.field(init=False, default=None)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options of a saga
         self,
         name: str,
         *sequence: Block[Input, Services, Item],
@@ -89,7 +84,7 @@ class Saga(Block[Input, Services, Item]):
         object.__setattr__(self, "facts", attrs.evolve(own, nested=own.pivot is not None))
 
     def _check_values(self) -> None:
-        at = {"saga": self.name, "file": self.file, "line": self.line}
+        at: dict[str, Any] = {"saga": self.name, "file": self.file, "line": self.line}
         if not self.blocks:
             raise EmptySagaError(
                 message=f"saga '{self.name}' holds no block",

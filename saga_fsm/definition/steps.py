@@ -32,7 +32,8 @@ class Step(Block[Input, Services, Item], Generic[Input, Services, Item, Result])
     One unit of work: an action, and what undoes it.
 
     A frozen value that can still be called as the function; ``attrs.evolve`` gives the same step
-    with other options. None leaves an option to the policy, then to the saga. Durations are seconds.
+    with other options. None leaves an option to the policy, then to the saga. All durations
+    are seconds.
 
     Args:
         action: called with the context; raises ``Rejected`` or ``Transient``, or answers.
@@ -82,7 +83,7 @@ class Step(Block[Input, Services, Item], Generic[Input, Services, Item, Result])
 
     if not TYPE_CHECKING:
 
-        def __class_getitem__(cls, given):
+        def __class_getitem__(cls, given: Any) -> Any:
             return super().__class_getitem__(padded(cls, given))
 
     def __attrs_post_init__(self) -> None:
@@ -154,19 +155,19 @@ if TYPE_CHECKING:
     from saga_fsm.definition._signatures import pivot, readonly, retriable, step
 else:
 
-    def step(action=None, /, **options):
+    def step(action: Any = None, /, **options: Any) -> Any:
         """Make a compensatable step: undone by ``compensate=`` when a later step fails."""
         return _make(Kind.COMPENSATABLE, action, options)
 
-    def pivot(action=None, /, **options):
+    def pivot(action: Any = None, /, **options: Any) -> Any:
         """Make the step that decides that the saga goes through: at most one on every path."""
         return _make(Kind.PIVOT, action, options)
 
-    def retriable(action=None, /, **options):
+    def retriable(action: Any = None, /, **options: Any) -> Any:
         """Make a step that must happen after the decision, however long it takes."""
         return _make(Kind.RETRIABLE, action, options)
 
-    def readonly(action=None, /, **options):
+    def readonly(action: Any = None, /, **options: Any) -> Any:
         """Make a step that nobody has to undo: a look-up, a validation, a question."""
         return _make(Kind.READONLY, action, options)
 

@@ -1,9 +1,9 @@
 """
 The structure rules: compensatable, then at most one pivot, then retriable, on every path.
 
-Mehrotra et al. (1992), Zhang et al. (1994): what is built this way can always end. W2, W3, W4, W14 and
-the names of W1; W9 is in ``choice`` itself. One walk over a saga's own blocks: a nested saga was
-checked when it was made, and has its facts with it, so building is linear.
+Mehrotra et al. (1992), Zhang et al. (1994): what is built this way can always end. Here are W2, W3,
+W4, W14 and the names of W1; W9 is in ``choice`` itself. One walk over a saga's own blocks: a nested
+saga was checked when it was made, and has its facts with it, so building is linear.
 """
 
 from __future__ import annotations

@@ -1,0 +1,155 @@
+"""The language: values, printing, retries, contexts."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, ClassVar
+
+import attrs
+import pytest
+
+from saga_fsm.definition import (
+    SKIP,
+    Context,
+    Kind,
+    Retry,
+    Saga,
+    choice,
+    each,
+    parallel,
+    pause,
+    pivot,
+    readonly,
+    retriable,
+    step,
+)
+from saga_fsm.errors import DefinitionError, NoResultError
+
+
+def refund(ctx: Any, result: object) -> None:
+    """Undo."""
+
+
+def look(ctx: Any) -> int:
+    """Look."""
+    return 1
+
+
+@step(compensate=refund)
+def charge(ctx: Any) -> int:
+    """Act."""
+    return 2
+
+
+def test_a_step_stays_callable_and_can_be_renamed() -> None:
+    """A decorated function is a value that is still the function."""
+    assert charge(None) == 2
+    deposit = attrs.evolve(charge, name="deposit")
+    assert (deposit.name, deposit.compensate, deposit.kind) == (
+        "deposit",
+        refund,
+        Kind.COMPENSATABLE,
+    )
+    assert charge.file == __file__
+
+
+def test_a_saga_prints_one_line_a_step() -> None:
+    """Printing shows name, action and compensation, and what is inside what."""
+    saga = Saga(
+        "order",
+        charge,
+        parallel(readonly(look), each(lambda ctx: [1], readonly(look, name="l"), max_items=2)),
+        choice(look, yes=pause(1.0), otherwise=SKIP),
+        pivot(look, name="ship"),
+        retriable(look, name="mail"),
+    )
+    assert str(saga).splitlines() == [
+        "saga 'order'",
+        "  charge -> charge <- refund",
+        "  parallel",
+        "    look -> look (readonly)",
+        "    each l, at most 2",
+        "      l -> look (readonly)",
+        "  choice look",
+        "    yes: pause -> _nothing (readonly)",
+        "    otherwise: SKIP",
+        "  ship -> look (pivot)",
+        "  mail -> look (retriable)",
+    ]
+
+
+def test_a_saga_is_a_value_by_identity() -> None:
+    """Sagas can be renamed, weakly referenced and used as keys."""
+    saga = Saga("a", charge)
+    other = attrs.evolve(saga, name="b", deadline=3.0)
+    assert (other.name, other.deadline, other.blocks) == ("b", 3.0, saga.blocks)
+    assert weakref.ref(saga)() is saga
+    assert len({saga, other}) == 2
+
+
+@pytest.mark.parametrize(
+    ("retry", "waits", "bound"),
+    [
+        (Retry(), [None], "none"),
+        (Retry(attempts=3, wait_initial=0.5), [0.5, 1.0, None], "bounded"),
+        (Retry.forever(wait_initial=1.0, wait_max=3.0), [1.0, 2.0, 3.0, 3.0], "forever"),
+    ],
+)
+def test_waits(retry: Retry, waits: list[float | None], bound: str) -> None:
+    """Waits double up to the longest one, and end with the attempts."""
+    assert [retry.wait(n) for n in range(2, 2 + len(waits))] == waits
+    assert retry.bound == bound
+    assert Retry.forever(wait_initial=1.0).wait(10**6, 0.5) == 60.0
+
+
+def test_jitter_is_scaled_by_luck() -> None:
+    """Jitter only adds, and only as far as luck says."""
+    assert Retry(attempts=2, wait_initial=1.0, jitter=2.0).wait(2, 0.25) == 1.5
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"attempts": 0}, {"wait_initial": -1.0}, {"jitter": float("nan")}]
+)
+def test_wrong_retries_are_refused(wrong: dict[str, Any]) -> None:
+    """No attempts, and no durations that are none."""
+    with pytest.raises(DefinitionError):
+        Retry(**wrong)
+
+
+class _Run:
+    input, services, run_id = "in", "world", "r1"
+    results: ClassVar[dict[str, int]] = {"a": 1, "b[10]": 12, "b[2]": 4, "n/c": 5}
+
+    def locate(self, step: Any, within: str) -> str:
+        return step if isinstance(step, str) else str(step.name)
+
+
+def test_keys_name_run_step_and_direction() -> None:
+    """The key has no attempt in it; a compensation has its own and knows its action's."""
+    action, undo = (
+        Context._of(_Run(), "charge", 3),
+        Context._of(_Run(), "charge", 1, compensating=True),
+    )
+    assert (action.key, action.action_key, action.attempt) == ("r1/charge", "r1/charge", 3)
+    assert (undo.key, undo.action_key) == ("r1/charge/compensation", "r1/charge")
+    assert (undo.input, undo.services, undo.run_id) == ("in", "world", "r1")
+
+
+def test_results() -> None:
+    """A result is found by step; of copies all, in the order of the items; or it says so."""
+    ctx = Context._of(_Run(), "x")
+    assert ctx.result_of("a") == 1
+    assert ctx.result_of("z", 7) == 7
+    assert ctx.results_of("b") == [4, 12]
+    assert ctx.results_of("c") == [5]
+    with pytest.raises(NoResultError, match="step 'z'"):
+        ctx.result_of("z")
+
+
+def test_a_context_by_hand() -> None:
+    """A unit test gives what it needs; nothing can be changed afterwards."""
+    ctx = Context(input=3, results={"charge": 9}, key="k", item="i", index=0)
+    assert (ctx.input, ctx.key, ctx.item, ctx.index) == (3, "k", "i", 0)
+    assert ctx.result_of(charge) == 9
+    with pytest.raises(AttributeError):
+        ctx.attempt = 2  # type: ignore[misc]
