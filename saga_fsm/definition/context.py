@@ -210,7 +210,7 @@ class _Alone:
         nearby = (f"{parent}/{copy}", f"{parent}/{name}") if parent else ()
         for path in (*nearby, copy, name):
             if path in self.results:
-                return path
+                return str(path)
         found: list[str] = [p for p in self.results if _plain(p).rpartition("/")[2] == name]
         return found[0] if found else name
 
