@@ -1,0 +1,62 @@
+"""The shape of the house: where imports point, what an import loads, which names are public."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import saga_fsm
+
+
+ROOT = Path(__file__).parents[2]
+# interface.md, in its order. A name is public as soon as its room stands, and not before.
+ROOMS = {
+    "saga_fsm.definition": """Saga step pivot retriable readonly parallel choice alternatives each
+        pause SKIP PENDING Retry Policy Contract GUARDED Context Rejected Transient Block Step Pending""",
+    "saga_fsm.compiler": "compile_saga",
+    "saga_fsm.machine": "Machine Status",
+    "saga_fsm.path": "Path",
+    "saga_fsm.checker": "check Report",
+    "saga_fsm.drawing": "draw",
+    "saga_fsm.upgrade": "diff audit",
+    "saga_fsm.runner": "run arun Orchestrator AsyncOrchestrator Outcome",
+    "saga_fsm.choreography": "project",
+}
+CORE = ["errors", "definition", "machine", "path", "compiler", "ports", "checker"]
+
+
+def test_public_names_are_those_whose_room_stands() -> None:
+    """``__all__`` is exactly the names of the interface that exist, and each can be had."""
+    standing = {name for room, names in ROOMS.items() if find_spec(room) for name in names.split()}
+    assert set(saga_fsm.__all__) == standing
+    assert all(getattr(saga_fsm, name) is not None for name in standing)
+
+
+def test_the_import_is_light() -> None:
+    """``import saga_fsm`` loads nothing heavy."""
+    heavy = "hypothesis graphviz transitions numpy asyncio sqlite3"
+    code = f"import sys, saga_fsm; print(*[m for m in '{heavy}'.split() if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_every_standing_core_room_is_kept_pure() -> None:
+    """A room of the core that has come is named in the contract that forbids I/O."""
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    pure = next(c for c in tool["contracts"] if c["type"] == "forbidden")["source_modules"]
+    assert set(pure) >= {f"saga_fsm.{room}" for room in CORE if find_spec(f"saga_fsm.{room}")}
+
+
+def test_every_arrow_points_down() -> None:
+    """The import contracts hold."""
+    linter = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
+    if linter is None:
+        pytest.skip("import-linter is absent: pip install -e '.[lint]'")
+    done = subprocess.run([linter], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
