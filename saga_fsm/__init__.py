@@ -49,9 +49,6 @@ if TYPE_CHECKING:
     from saga_fsm.machine import Machine as Machine
     from saga_fsm.machine import Status as Status
     from saga_fsm.path import Path as Path
-    from saga_fsm.runner import Outcome as Outcome
-    from saga_fsm.runner import run as run
-    from saga_fsm.path import Path as Path
 
 # Where each public name lives: loaded when it is first asked for, so that the import stays light.
 _HOMES: Final[dict[str, str]] = {
@@ -83,9 +80,6 @@ _HOMES: Final[dict[str, str]] = {
         "saga_fsm.definition",
     ),
     "Machine": "saga_fsm.machine",
-    "Outcome": "saga_fsm.runner",
-    "Path": "saga_fsm.path",
-    "run": "saga_fsm.runner",
     "Path": "saga_fsm.path",
     "Status": "saga_fsm.machine",
     "compile_saga": "saga_fsm.compiler",
