@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from saga_fsm.machine import Machine as Machine
     from saga_fsm.machine import Status as Status
     from saga_fsm.path import Path as Path
+    from saga_fsm.runner import Outcome as Outcome
+    from saga_fsm.runner import run as run
 
 # Where each public name lives: loaded when it is first asked for, so that the import stays light.
 _HOMES: Final[dict[str, str]] = {
@@ -80,7 +82,9 @@ _HOMES: Final[dict[str, str]] = {
         "saga_fsm.definition",
     ),
     "Machine": "saga_fsm.machine",
+    "Outcome": "saga_fsm.runner",
     "Path": "saga_fsm.path",
+    "run": "saga_fsm.runner",
     "Status": "saga_fsm.machine",
     "compile_saga": "saga_fsm.compiler",
 }

@@ -1,9 +1,10 @@
 """
 A saga laid out: each block at its path, with the options that hold for it there.
 
-The definition says things once, for many: a saga's contract is that of its steps, an ``each`` is one
-block for many items, a nested saga stands under its parent's path. The layout is the same tree with
-all of that worked out, and every reader (compiler, driver, checker, drawing) starts from it.
+The definition says things once, for many: a saga's contract is that of its steps, an ``each`` is
+one block for many items, a nested saga stands under its parent's path. The layout is the same
+tree with all of that worked out, and every reader (compiler, driver, checker, drawing) starts
+from it.
 
 Paths: ``charge``; in a nested saga ``trip/hotel``; in a copy every top-level name of the
 repeated block gets the index: ``charge[0]``, ``line[2]/reserve``; the scopes of alternatives are

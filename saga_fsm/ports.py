@@ -1,0 +1,63 @@
+"""What the runners need from outside: a journal and a clock. The docstrings are the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import attrs
+
+
+@attrs.frozen
+class Entry:
+    """
+    One line of a run's journal: an event, when it was decided, and the data that came with it.
+
+    Args:
+        event: text of the event; one that begins with "#" is a note and moves nothing.
+        at: seconds since the epoch, from the injected clock.
+        data: the result, the error, the label, the items: what the machine does not know.
+    """
+
+    event: str
+    at: float
+    data: Any = None
+
+
+class Journal(Protocol):
+    """Durable, ordered entries per run."""
+
+    def read(self, run_id: str) -> tuple[Entry, ...]:
+        """All entries of a run, in order; empty when there is none."""
+        ...
+
+    def append(self, run_id: str, entries: Sequence[Entry], *, expected: int) -> int:
+        """
+        Add entries after position ``expected``, all or none, durable on return.
+
+        Returns:
+            The new length.
+
+        Raises:
+            ConcurrentAppendError: the journal is not at ``expected``.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """Time, injected: no test sleeps."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def wait(self, get: Any, seconds: float | None, *, busy: bool) -> Any:
+        """
+        Wait for ``get(timeout)`` at most so many seconds; None without end.
+
+        ``busy`` says that a call is in flight, so that an answer may come by itself.
+
+        Returns:
+            What ``get`` gave, or None when the time was up.
+        """
+        ...
