@@ -2,12 +2,13 @@
 The order in a process that dies: what is journalled is carried on with, nothing is done twice.
 
 ``World(dies_at=n)`` kills the process at the n-th call, after the effect and before the answer is
-written down: the one moment after which nobody can know. Running the same id on the same journal
-again is the recovery.
+written down: the one moment after which nobody can know. A dead process writes nothing more, which
+is what ``MortalJournal`` sees to. Running the same id on the same journal again is the recovery.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import attrs
@@ -22,7 +23,7 @@ __all__ = ["INPUT", "ProcessDied", "World", "consistent", "run_through_deaths", 
 
 
 class ProcessDied(BaseException):
-    """What stands for a process that is gone: no handler sees it, nothing is written any more."""
+    """What stands for a process that is gone."""
 
 
 @attrs.define
@@ -37,12 +38,26 @@ class World(Shop):
 
     dies_at: int = attrs.field(default=0, kw_only=True)
     calls: list[str] = attrs.field(factory=list, init=False)
+    dead: bool = attrs.field(default=False, init=False)
 
     def called(self, name: str) -> None:
         """Note a call whose effect is there; die if it is the one."""
         self.calls.append(name)
-        if len(self.calls) == self.dies_at:
-            raise ProcessDied(name)
+        self.dead = len(self.calls) == self.dies_at
+
+
+class MortalJournal(MemoryJournal):
+    """A journal that outlives its process, and to which a dead process writes nothing."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+
+    def append(self, run_id: str, entries: Sequence[Any], *, expected: int) -> int:
+        """Add the entries, if anybody is there to write them."""
+        if self.world.dead:
+            raise ProcessDied
+        return super().append(run_id, entries, expected=expected)
 
 
 Ctx: TypeAlias = Context[Order, World]
@@ -117,8 +132,9 @@ saga = Saga(
 
 def run_through_deaths(world: World, order: Order = INPUT, **options: Any) -> Outcome[Any]:
     """Run to the end, starting a new process, on the same journal, whenever one dies."""
-    journal = MemoryJournal()
+    journal = MortalJournal(world)
     while True:
+        world.dead = False
         try:
             return run(saga, order, services=world, journal=journal, run_id="order-1", **options)
         except ProcessDied:

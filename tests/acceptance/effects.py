@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
 
 from saga_fsm import GUARDED, Rejected, Saga, Status, Transient, pivot, readonly, retriable, step
+from saga_fsm.journals.memory import MemoryJournal
+from saga_fsm.ports import Entry
 
 
 class Died(BaseException):
     """The process is gone: nothing after this is executed or written."""
+
+
+class MortalJournal(MemoryJournal):
+    """A journal that outlives its process, and to which a dead process writes nothing."""
+
+    def __init__(self, effects: Effects) -> None:
+        super().__init__()
+        self._effects = effects
+
+    def append(self, run_id: str, entries: Sequence[Entry], *, expected: int) -> int:
+        """Add the entries, if anybody is there to write them."""
+        if self._effects.dead:
+            raise Died
+        return super().append(run_id, entries, expected=expected)
+
+
+class FastClock:
+    """A clock on which waiting takes no time; it remembers how long was waited."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.waited: list[float] = []
+
+    def now(self) -> float:
+        """Seconds since the start."""
+        return self.time
+
+    def wait(self, get: Callable[[float | None], Any], seconds: float | None, *, busy: bool) -> Any:
+        """Wait for what is in flight; else let the time pass."""
+        if busy:
+            return get(None)
+        assert seconds is not None, "nothing would ever happen"
+        self.time += seconds
+        self.waited.append(seconds)
+        return None
 
 
 @attrs.define
@@ -30,6 +68,7 @@ class Effects:
     landed: Counter[str] = attrs.field(factory=Counter)
     undone: Counter[str] = attrs.field(factory=Counter)
     fired: list[str] = attrs.field(factory=list)
+    dead: bool = False
     _faults: dict[str, list[str]] = attrs.field(factory=dict)
     _marks: dict[str, str] = attrs.field(factory=dict)
 
@@ -53,7 +92,7 @@ class Effects:
             return f"result of {name}"
         if fault not in {"lost_request", "transient", "die_before"}:
             self._land(name, ctx.key)
-        self._raise(fault)
+        self._go_wrong(fault)
         return f"result of {name}"
 
     def undo(self, ctx: Any, result: Any) -> None:
@@ -61,10 +100,9 @@ class Effects:
         name = _letter(ctx.step)
         fault = self._called(name.lower(), ctx.key)
         self.given[name.lower()] = result
-        if fault in {"lost_request", "transient", "die_before", "missing"}:
-            self._raise(fault)
-        self._take_back(name, ctx.action_key)
-        self._raise(fault)
+        if fault not in {"lost_request", "transient", "die_before", "missing"}:
+            self._take_back(name, ctx.action_key)
+        self._go_wrong(fault)
 
     def late(self, name: str, run_id: str) -> bool:
         """Let a delayed copy of an action's request arrive; say whether it landed."""
@@ -105,16 +143,15 @@ class Effects:
         else:
             self._marks.setdefault(key, "fenced")
 
-    @staticmethod
-    def _raise(fault: str) -> None:
+    def _go_wrong(self, fault: str) -> None:
+        if fault in {"die_before", "die_after"}:
+            self.dead = True
         if fault in {"lost_request", "lost_reply", "partial"}:
             raise TimeoutError(fault)
         if fault == "transient":
             raise Transient(fault)
         if fault == "missing":
             raise NotImplementedError(fault)
-        if fault in {"die_before", "die_after"}:
-            raise Died
         if fault == "interrupt":
             raise KeyboardInterrupt
 
