@@ -45,9 +45,11 @@ class Clock:
         self.waits: list[float] = []
 
     def now(self) -> float:
+        """Tell the time."""
         return self.time
 
     def wait(self, get: Callable[[float | None], Any], seconds: float | None, *, busy: bool) -> Any:
+        """Jump, unless somebody may answer first."""
         if seconds is None:
             return get(None)
         if busy:
@@ -142,7 +144,7 @@ def test_rejected_sticky_step_is_not_undone(log: Log) -> None:
 
 
 def test_retries_are_counted_and_patient(log: Log) -> None:
-    """Attempts are exactly as many as said, with the policy's waits, then it counts as failed (F06)."""
+    """Attempts are exactly as many as said, with the policy's waits; then it failed (F06)."""
     clock = Clock()
     retry = Retry(attempts=3, wait_initial=0.5)
     busy = [Transient("busy")] * 9
@@ -301,7 +303,7 @@ def test_alternatives_are_tried_in_order(log: Log) -> None:
 
 
 @pytest.mark.parametrize("concurrent", [False, True])
-def test_each_runs_one_copy_per_item(concurrent: bool) -> None:
+def test_each_runs_one_copy_per_item(*, concurrent: bool) -> None:
     """Each copy has its item, its index and its key; more than allowed is refused."""
     seen = []
 
@@ -425,7 +427,7 @@ def crash_at(journal: MemoryJournal, run_id: str, length: int) -> MemoryJournal:
 
 
 @pytest.mark.parametrize("idempotent", [True, False])
-def test_recovery_from_every_entry(idempotent: bool) -> None:
+def test_recovery_from_every_entry(*, idempotent: bool) -> None:
     """Taken up after any entry, a run ends as it would have, and calls nothing twice that ended."""
     contract = GUARDED if idempotent else Contract()
     for length in range(1, 5):
