@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from saga_fsm import Saga, Status, run
+from saga_fsm import Saga, Status, compile_saga, run
 from saga_fsm.examples import (
     fulfilment,
     order,
@@ -221,3 +221,14 @@ def test_books_that_do_not_agree_are_seen() -> None:
     outcome = go(order, world)
     world.till -= 1
     assert not order.consistent(world, outcome)
+
+
+@pytest.mark.parametrize(
+    ("example", "states", "transitions"),
+    [(transfer, 73, 221), (order, 2225, 14_625), (trip, 15_507, 129_117)],
+    ids=["transfer", "order", "trip"],
+)
+def test_size_of_the_machine(example: ModuleType, states: int, transitions: int) -> None:
+    """The flattened machine has exactly so many states and moves: a change of rules shows here."""
+    machine = compile_saga(example.saga)
+    assert (len(machine.states), len(machine.transitions)) == (states, transitions)
