@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 
 from saga_fsm import SKIP, Contract, Retry, Saga, Status, choice, parallel, step
-from tests.acceptance.effects import A, Died, Effects, FastClock, N, P, act, saga, undo
+from tests.acceptance.effects import (
+    A,
+    Died,
+    Effects,
+    FastClock,
+    MortalJournal,
+    N,
+    P,
+    act,
+    saga,
+    undo,
+)
 
 
 OIPS = saga(A("O"), A("P"), A("I"), P("S"))
@@ -33,12 +44,17 @@ def test_F03_undo_is_given_what_its_action_returned(effects: Effects, go: Any) -
     assert effects.given == {"f": "result of F", "h": "result of H"}
 
 
-def test_F04_recovery_remembers_results(effects: Effects, go: Any) -> None:
+def test_F04_recovery_remembers_results(
+    effects: Effects, clock: FastClock, journal: MortalJournal, go: Any
+) -> None:
     """A new process calls nothing again that has answered, and undoes with the old results."""
     effects.on("C", "die_before", "reject")
     with pytest.raises(Died):
         go(ABC)
+    started = journal.read("r1")[0]
+    clock.time += 3600.0
     outcome = go(ABC)
+    assert journal.read("r1")[0] == started
     assert outcome.status is Status.COMPENSATED
     assert effects.calls == ["A", "B", "C", "C", "b", "a"]
     assert effects.given == {"b": "result of B", "a": "result of A"}
@@ -307,3 +323,17 @@ def test_F53_cause_is_kept_apart_from_status(effects: Effects, go: Any) -> None:
     assert outcome.status is Status.COMPENSATED
     assert (outcome.cause.step, outcome.cause.kind) == ("C", "rejected")
     assert "C says no" in outcome.cause.message
+
+
+def test_F46_a_deadline_after_the_end_finds_nobody(
+    effects: Effects, clock: FastClock, journal: MortalJournal, go: Any
+) -> None:
+    """Long after a run has completed, taking it up again moves nothing, calls nobody."""
+    story = saga(A("A"), P("C"), deadline=60.0)
+    go(story)
+    calls = list(effects.calls)
+    clock.time += 3600.0
+    assert go(story).status is Status.COMPLETED
+    moved = [entry.event for entry in journal.read("r1") if not entry.event.startswith("#")]
+    assert moved == ["start", "done(A)", "done(C)"]
+    assert effects.calls == calls
