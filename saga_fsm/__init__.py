@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from saga_fsm.machine import Status as Status
     from saga_fsm.path import Path as Path
     from saga_fsm.runner import Outcome as Outcome
+    from saga_fsm.runner import arun as arun
     from saga_fsm.runner import run as run
 
 # Where each public name lives: loaded when it is first asked for, so that the import stays light.
@@ -84,6 +85,7 @@ _HOMES: Final[dict[str, str]] = {
     "Machine": "saga_fsm.machine",
     "Outcome": "saga_fsm.runner",
     "Path": "saga_fsm.path",
+    "arun": "saga_fsm.runner",
     "run": "saga_fsm.runner",
     "Status": "saga_fsm.machine",
     "compile_saga": "saga_fsm.compiler",

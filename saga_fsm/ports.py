@@ -61,3 +61,7 @@ class Clock(Protocol):
             What ``get`` gave, or None when the time was up.
         """
         ...
+
+    async def wait_async(self, get: Any, seconds: float | None, *, busy: bool) -> Any:
+        """Wait for ``await get()`` at most so many seconds, on the running loop; else the same."""
+        ...

@@ -2,6 +2,7 @@
 
 from saga_fsm.runner.outcome import Cause, Outcome
 from saga_fsm.runner.sync import run
+from saga_fsm.runner.tasks import arun
 
 
-__all__ = ["Cause", "Outcome", "run"]
+__all__ = ["Cause", "Outcome", "arun", "run"]
