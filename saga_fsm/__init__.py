@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 
 if TYPE_CHECKING:
+    from saga_fsm.checker import Report as Report
+    from saga_fsm.checker import check as check
     from saga_fsm.compiler import compile_saga as compile_saga
     from saga_fsm.definition import GUARDED as GUARDED
     from saga_fsm.definition import PENDING as PENDING
@@ -88,6 +90,8 @@ _HOMES: Final[dict[str, str]] = {
     "arun": "saga_fsm.runner",
     "run": "saga_fsm.runner",
     "Status": "saga_fsm.machine",
+    "Report": "saga_fsm.checker",
+    "check": "saga_fsm.checker",
     "compile_saga": "saga_fsm.compiler",
 }
 

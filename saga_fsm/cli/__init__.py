@@ -11,6 +11,7 @@ import sys
 
 import click
 
+from saga_fsm.cli.check import check
 from saga_fsm.cli.demo import demo
 
 
@@ -28,6 +29,7 @@ def saga_fsm(*, traceback: bool) -> None:
     click.get_current_context().obj = traceback
 
 
+saga_fsm.add_command(check)
 saga_fsm.add_command(demo)
 
 

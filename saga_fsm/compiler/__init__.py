@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from saga_fsm.compiler._order import Order
 from saga_fsm.compiler._scopes import Network
 from saga_fsm.definition.layout import lay_out
 from saga_fsm.definition.saga import Saga
@@ -18,7 +19,7 @@ from saga_fsm.errors import DuplicateStepError
 from saga_fsm.machine import Machine
 
 
-__all__ = ["compile_saga"]
+__all__ = ["Order", "compile_saga"]
 
 
 def compile_saga(saga: Saga[Any, Any]) -> Machine:

@@ -214,6 +214,10 @@ class Machine:
             state = move.state
         return tuple(moves)
 
+    def knows(self, event: str) -> bool:
+        """Whether the event is in the alphabet: some state has a row for it."""
+        return event in self._inputs
+
     def event(self, kind: str, target: str = "", argument: str = "") -> Event:
         """The event of these parts, as the alphabet has it."""
         return Event.of(kind, target, argument)

@@ -450,6 +450,8 @@ class Driver:
         """
         for entry in entries:
             self._fold(entry)
+        if self.state.status.resting:
+            return [], []
         notes: list[Entry] = [Entry("#recovered", now)]
         commands: list[Command] = []
         todo: list[tuple[str, Any]] = []

@@ -1,0 +1,56 @@
+"""A TARGET of the command line: ``module:name`` or ``file.py:name``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+
+if TYPE_CHECKING:
+    from saga_fsm.definition import Saga
+
+
+def load(target: str) -> Saga[Any, Any, Any]:
+    """
+    Import the saga that a target names.
+
+    Raises:
+        click.UsageError: there is no such module, file or name, or it is no saga.
+    """
+    from saga_fsm.definition import Saga
+
+    place, _, name = target.rpartition(":")
+    if not place or not name:
+        message = f"'{target}' is no target. Give module:name or file.py:name."
+        raise click.UsageError(message)
+    saga = getattr(_module(place), name, None)
+    if not isinstance(saga, Saga):
+        message = f"'{name}' in {place} is no saga. Name one, as in saga_fsm.examples.order:saga."
+        raise click.UsageError(message)
+    return saga
+
+
+def _module(place: str) -> ModuleType:
+    path = Path(place)
+    if path.suffix != ".py":
+        try:
+            return importlib.import_module(place)
+        except ModuleNotFoundError as error:
+            message = f"there is no module '{error.name}'. Run where it can be imported."
+            raise click.UsageError(message) from error
+    if not path.is_file():
+        message = f"there is no file {place}. Give its path from here."
+        raise click.UsageError(message)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None  # noqa: S101 - a .py file always has one
+    assert spec.loader is not None  # noqa: S101 - as above
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
