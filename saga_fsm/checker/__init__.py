@@ -9,6 +9,7 @@ crashes and takeovers anywhere, cancels, operators. What is declared in a contra
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from saga_fsm.checker._invariants import Invariants
@@ -16,6 +17,7 @@ from saga_fsm.checker._product import Product
 from saga_fsm.checker._promises import promises
 from saga_fsm.checker._report import Finding, Report
 from saga_fsm.checker._search import search
+from saga_fsm.checker._weakest import missing, weakest
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import lay_out
@@ -88,4 +90,6 @@ def check(
         faults=tuple(fault for fault in _FAULTS if fault not in left_out),
         without=left_out,
         limit=limit,
+        weakest=partial(weakest, saga, limit=limit),
+        missing=partial(missing, saga),
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import attrs
 
+from saga_fsm.definition import Contract
 from saga_fsm.errors import PropertyViolationError
 from saga_fsm.path import Path
 
@@ -38,7 +41,8 @@ class Finding:
         return text if self.path is None else f"{text}\n{self.path}\n  {self.path.encode()}"
 
 
-@attrs.frozen
+# Not slotted: what is asked for late is kept on it.
+@attrs.frozen(slots=False)
 class Report:
     """
     The verdict on a saga, and under what it holds.
@@ -68,6 +72,20 @@ class Report:
     faults: tuple[str, ...]
     without: tuple[str, ...]
     limit: int
+    _weakest: Callable[[], dict[str, Contract]] = attrs.field(repr=False, eq=False)
+    _missing: Callable[[dict[str, Contract]], dict[str, set[str]]] = attrs.field(
+        repr=False, eq=False
+    )
+
+    @cached_property
+    def required(self) -> dict[str, Contract]:
+        """The weakest contract of each step under which the saga is safe; searched when asked."""
+        return self._weakest()
+
+    @cached_property
+    def missing(self) -> dict[str, set[str]]:
+        """What is required and not declared, by path."""
+        return self._missing(self.required)
 
     @property
     def ok(self) -> bool:
@@ -107,6 +125,8 @@ class Report:
         """The report as one JSON object with a schema number; paths are encoded."""
         plain: dict[str, Any] = {"schema": SCHEMA, "ok": self.ok}
         for field in attrs.fields(Report):
+            if field.name.startswith("_"):
+                continue
             plain[field.name] = getattr(self, field.name)
         plain["findings"] = [
             {

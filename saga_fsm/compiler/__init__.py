@@ -13,13 +13,13 @@ from typing import Any
 
 from saga_fsm.compiler._order import Order
 from saga_fsm.compiler._scopes import Network
-from saga_fsm.definition.layout import lay_out
+from saga_fsm.definition.layout import Layout, lay_out
 from saga_fsm.definition.saga import Saga
 from saga_fsm.errors import DuplicateStepError
 from saga_fsm.machine import Machine
 
 
-__all__ = ["Order", "compile_saga"]
+__all__ = ["Order", "compile_layout", "compile_saga"]
 
 
 def compile_saga(saga: Saga[Any, Any]) -> Machine:
@@ -38,15 +38,19 @@ def compile_saga(saga: Saga[Any, Any]) -> Machine:
     """
     machine: Machine | None = saga.__dict__.get("_machine")
     if machine is None:
-        layout = lay_out(saga)
-        network = Network(layout)
-        network.add_scope(layout.root)
-        network.wire_scope(layout.root)
-        automata, rows = network.table.pruned()
-        machine = Machine(saga.name, automata, rows)
-        if len(machine.index) != len(machine.automata):
-            raise _duplicate(saga.name, [automaton.path for automaton in automata])
-        saga.__dict__["_machine"] = machine
+        machine = saga.__dict__["_machine"] = compile_layout(lay_out(saga))
+    return machine
+
+
+def compile_layout(layout: Layout) -> Machine:
+    """The machine of a layout, whatever contracts it stands under."""
+    network = Network(layout)
+    network.add_scope(layout.root)
+    network.wire_scope(layout.root)
+    automata, rows = network.table.pruned()
+    machine = Machine(layout.saga.name, automata, rows)
+    if len(machine.index) != len(machine.automata):
+        raise _duplicate(layout.saga.name, [automaton.path for automaton in automata])
     return machine
 
 

@@ -221,7 +221,8 @@ class _Here:
 class _Placing:
     """One walk over a saga; fills the layout's indexes as it goes."""
 
-    def __init__(self) -> None:
+    def __init__(self, contracts: dict[str, Contract]) -> None:
+        self.contracts = contracts
         self.steps: dict[str, PlacedStep] = {}
         self.decisions: dict[str, PlacedChoice | PlacedEach] = {}
         self.alternatives: dict[str, PlacedAlternatives] = {}
@@ -427,7 +428,7 @@ class _Placing:
             compensation_timeout=_or(step.compensation_timeout, own, "compensation_timeout"),
             rejects=_matcher(_or(step.rejects, own, "rejects")),
             transient=_matcher(_or(step.transient, own, "transient")),
-            contract=_contract(step, here),
+            contract=self.contracts.get(path, _contract(step, here)),
             copies=here.copies,
         )
         self.steps[path] = placed
@@ -477,16 +478,20 @@ def lay_out(saga: Saga[Any, Any]) -> Layout:
     """
     known: Layout | None = saga.__dict__.get("_layout")
     if known is None:
-        placing = _Placing()
-        root = placing.root(saga)
-        known = Layout(
-            saga,
-            root,
-            placing.steps,
-            placing.decisions,
-            placing.alternatives,
-            placing.scopes,
-            placing.by_value,
-        )
-        saga.__dict__["_layout"] = known
+        known = saga.__dict__["_layout"] = lay_out_with(saga, {})
     return known
+
+
+def lay_out_with(saga: Saga[Any, Any, Any], contracts: dict[str, Contract]) -> Layout:
+    """The layout of a saga, some steps under another contract, by path: what would be if."""
+    placing = _Placing(contracts)
+    root = placing.root(saga)
+    return Layout(
+        saga,
+        root,
+        placing.steps,
+        placing.decisions,
+        placing.alternatives,
+        placing.scopes,
+        placing.by_value,
+    )

@@ -9,7 +9,7 @@ import pytest
 
 from saga_fsm import Contract, Path, Retry, Saga, check, compile_saga, pivot, step
 from saga_fsm.errors import PropertyViolationError
-from tests.reference import REFERENCES, C, P, Reference, act, undo
+from tests.reference import REFERENCES, C, P, R, Reference, act, undo
 
 
 FAST = [one for one in REFERENCES if one.product[0] < 4000]
@@ -129,3 +129,15 @@ def test_w8_and_w11_are_warnings() -> None:
     """W8 and W11 warn: no fence; neither timeout nor deadline."""
     assert rules(Saga("s", C("a")), "warning") == {"W8", "W11"}
     assert rules(Saga("s", C("a"), contract=PROMISED, deadline=60.0), "warning") == set()
+
+
+def test_the_weakest_contracts() -> None:
+    """Required: idempotent and fenced to be undone, idempotent and sticky to decide, idempotent."""
+    saga = Saga("s", C("a"), P("p"), R("r"), contract=Contract(idempotent=True))
+    report = check(saga)
+    assert report.required == {
+        "a": Contract(idempotent=True, fenced=True),
+        "p": Contract(idempotent=True, sticky=True),
+        "r": Contract(idempotent=True),
+    }
+    assert report.missing == {"a": {"fenced"}, "p": {"sticky"}}
