@@ -1,80 +1,52 @@
-"""``saga-fsm demo``: one order saga, its machine, and a path to each outcome."""
+"""``saga-fsm demo``: the order saga, checked under every fault and run to each of its ends."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
 
-if TYPE_CHECKING:
-    from saga_fsm import Saga
-
-
-_BACK: Final = ("start", "done(charge)", "rejected(reserve)")
-_WAYS: Final = {
-    "Everything works": ("start", "done(charge)", "done(reserve)", "done(ship)", "done(receipt)"),
-    "The stock is gone: the payment is taken back": (*_BACK, "compensated(charge)"),
-    "And the refund never gets through: somebody is owed": (
-        *_BACK,
-        "transient(charge)",
-        "exhausted(charge)",
-    ),
+# What the shop's participants refuse, and which undo they cannot be reached for.
+_SHOPS: Final[dict[str, tuple[set[str], set[str]]]] = {
+    "Everything works": (set(), set()),
+    "The carrier refuses: the goods go back and the money is returned": ({"ship"}, set()),
+    "And the bank is not to be reached for the refund": ({"ship"}, {"charge"}),
 }
-
-
-def charge(ctx: object) -> None:
-    """Stand where an action would, as all six do: the demo calls nobody."""
-
-
-def refund(ctx: object, payment: None) -> None:
-    """Give the money back."""
-
-
-def reserve(ctx: object) -> None:
-    """Set the goods aside."""
-
-
-def release(ctx: object, goods: None) -> None:
-    """Put them back."""
-
-
-def ship(ctx: object) -> None:
-    """Go past the point of no return."""
-
-
-def receipt(ctx: object) -> None:
-    """Tell the customer."""
-
-
-def _order() -> Saga[Any, Any, Any]:
-    from saga_fsm import GUARDED, Saga, pivot, retriable, step
-
-    return Saga(
-        "order",
-        step(charge, compensate=refund),
-        step(reserve, compensate=release),
-        pivot(ship),
-        retriable(receipt),
-        contract=GUARDED,
-    )
 
 
 @click.command()
 def demo() -> None:
-    """Show a saga, its machine, and how it ends; calls no action and writes no file."""
-    from saga_fsm import compile_saga
-    from saga_fsm.path import Path
+    """Show the order saga, check it, and run it to each outcome; writes no file."""
+    from saga_fsm.checker import check
+    from saga_fsm.compiler import compile_saga
+    from saga_fsm.examples import order
 
-    saga = _order()
-    machine = compile_saga(saga)
-    click.echo(f"{saga}\n")
-    click.echo(
-        f"Its machine {machine.fingerprint}: {len(machine.rows)} rows, which unfold to "
-        f"{len(machine.states)} states and {len(machine.transitions)} moves.\n"
+    machine = compile_saga(order.saga)
+    click.echo(f"{order.saga}\n")
+    click.echo(f"Its machine {machine.fingerprint} has {len(machine.rows)} rows.\n")
+    click.echo(f"{check(order.saga)}\n")
+    for title, (refusing, unreachable) in _SHOPS.items():
+        _run(title, refusing, unreachable)
+    click.echo("No file was written. The world of the example lives in memory.")
+
+
+def _run(title: str, refusing: set[str], unreachable: set[str]) -> None:
+    from saga_fsm.examples import order
+    from saga_fsm.examples._world import Guard
+    from saga_fsm.runner import run
+    from saga_fsm.testing import VirtualClock
+
+    world = order.World(guard=Guard(refusing=refusing, unreachable=unreachable))
+    outcome: Any = run(
+        order.saga, order.INPUT, services=world, run_id="order-1", clock=VirtualClock()
     )
-    for title, events in _WAYS.items():
-        path = Path.of_events(machine, events)
-        ending = machine.replay(events)[-1].state
-        click.echo(f"{title}: {ending.status.value}\n{path}\n  {path.encode()}\n")
-    click.echo("No action was called: these are moves of the machine. No file was written.")
+    click.echo(f"{title}: {outcome.status.value}")
+    click.echo(f"  {' > '.join(outcome.events)}")
+    click.echo(f"  in the till {world.till}, on the shelf {world.shelf}")
+    for path, what in outcome.unresolved.items():
+        click.echo(f"  owed: {what} {path}")
+    if not order.consistent(world, outcome):
+        click.echo("  the world does not agree with the outcome")
+        raise SystemExit(1)
+    click.echo()

@@ -10,7 +10,7 @@ transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Any, Literal, TypeVar
 
@@ -31,6 +31,10 @@ class Record:
     value: Any = None
 
 
+def _names(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(names)
+
+
 @attrs.define
 class Guard:
     """
@@ -41,8 +45,8 @@ class Guard:
         unreachable: names of steps whose compensation cannot be reached, as in an outage.
     """
 
-    refusing: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
-    unreachable: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    refusing: frozenset[str] = attrs.field(default=frozenset(), converter=_names)
+    unreachable: frozenset[str] = attrs.field(default=frozenset(), converter=_names)
     records: dict[str, Record] = attrs.field(factory=dict, init=False)
     _lock: Any = attrs.field(factory=Lock, init=False, repr=False, eq=False)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from saga_fsm.cli import main
@@ -44,3 +47,47 @@ def test_errors_are_two_lines(
         main(["demo"])
     assert ending.value.code == status
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "says"),
+    [
+        ("saga_fsm.examples.order:saga", 0, "order: safe"),
+        ("saga_fsm.examples.order:World", 2, ""),
+        ("no.such.module:saga", 2, ""),
+        ("order", 2, ""),
+        ("missing.py:saga", 2, ""),
+    ],
+)
+def test_check_ends_with_its_status(
+    target: str, status: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`check` ends with 0 for a safe saga, and with 2 and a remedy for what is no saga."""
+    with pytest.raises(SystemExit) as ending:
+        main(["check", target])
+    assert ending.value.code == status
+    assert says in capsys.readouterr().out
+
+
+def test_check_of_a_file_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An unsafe saga in a file gives 1, and one JSON object with a schema number."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from saga_fsm import Saga, step\n"
+        "def act(ctx): ...\n"
+        "def undo(ctx, result): ...\n"
+        "saga = Saga('mine', step(act, compensate=undo))\n"
+    )
+    with pytest.raises(SystemExit) as ending:
+        main(["check", f"{file}:saga", "--json"])
+    assert ending.value.code == 1
+    plain = json.loads(capsys.readouterr().out)
+    assert (plain["schema"], plain["verdict"]) == (1, "unsafe")
+
+
+def test_check_cut_short_is_not_ok(capsys: pytest.CaptureFixture[str]) -> None:
+    """A search over its limit is incomplete and ends with 1."""
+    with pytest.raises(SystemExit) as ending:
+        main(["check", "saga_fsm.examples.order:saga", "--limit", "50"])
+    assert ending.value.code == 1
+    assert "incomplete" in capsys.readouterr().out

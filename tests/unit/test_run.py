@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import queue
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -35,32 +34,7 @@ from saga_fsm import (
 from saga_fsm.errors import ConcurrentAppendError, RunConflictError, RunningLoopError, SagaError
 from saga_fsm.journals.memory import MemoryJournal
 from saga_fsm.ports import Entry
-
-
-class Clock:
-    """A clock that jumps to the next timer, unless a call is in flight."""
-
-    def __init__(self) -> None:
-        self.time = 1_000.0
-        self.waits: list[float] = []
-
-    def now(self) -> float:
-        """Tell the time."""
-        return self.time
-
-    def wait(self, get: Callable[[float | None], Any], seconds: float | None, *, busy: bool) -> Any:
-        """Jump, unless somebody may answer first."""
-        if seconds is None:
-            return get(None)
-        if busy:
-            # Time runs only while nobody answers: a short real wait lets the thread answer first.
-            try:
-                return get(0.2)
-            except queue.Empty:
-                pass
-        self.waits.append(seconds)
-        self.time += seconds
-        return None
+from saga_fsm.testing import VirtualClock
 
 
 class Log:
@@ -145,7 +119,7 @@ def test_rejected_sticky_step_is_not_undone(log: Log) -> None:
 
 def test_retries_are_counted_and_patient(log: Log) -> None:
     """Attempts are exactly as many as said, with the policy's waits; then it failed (F06)."""
-    clock = Clock()
+    clock = VirtualClock()
     retry = Retry(attempts=3, wait_initial=0.5)
     busy = [Transient("busy")] * 9
     outcome = run(Saga("s", log.step("a"), log.step("b", *busy, retry=retry)), clock=clock)
@@ -156,7 +130,7 @@ def test_retries_are_counted_and_patient(log: Log) -> None:
 
 def test_transient_may_ask_for_more_time(log: Log) -> None:
     """`Transient(after=)` waits at least so long."""
-    clock = Clock()
+    clock = VirtualClock()
     retry = Retry(attempts=2, wait_initial=0.5)
     outcome = run(Saga("s", log.step("a", Transient("busy", 30.0), retry=retry)), clock=clock)
     assert outcome.status is Status.COMPLETED
@@ -177,7 +151,7 @@ def test_same_key_on_every_attempt() -> None:
 
     contract = Contract(idempotent=True)
     saga = Saga("s", step(act, compensate=undo, retry=Retry(attempts=2), contract=contract))
-    run(saga, run_id="r", clock=Clock())
+    run(saga, run_id="r", clock=VirtualClock())
     assert keys == [("r/act", 1), ("r/act", 2), ("r/act/compensation", 1)]
 
 
@@ -185,7 +159,7 @@ def test_failed_undo_is_retried_before_the_next(log: Log) -> None:
     """An undo that fails twice is tried again; what came before waits for it (F17)."""
     b = log.step("b", undo=(Transient("x"), Transient("x")))
     saga = Saga("s", log.step("a"), b, pivot(log.act("c", Rejected("no")), name="c"))
-    outcome = run(saga, clock=Clock())
+    outcome = run(saga, clock=VirtualClock())
     assert outcome.status is Status.COMPENSATED
     assert log.calls == ["a", "b", "c", "-b(b)", "-b(b)", "-b(b)", "-a(a)"]
 
@@ -194,7 +168,7 @@ def test_undo_that_fails_for_good_is_stuck(log: Log) -> None:
     """When an undo gives up, the run is stuck and lists all that is owed (F18, F21)."""
     b = log.step("b", undo=(RuntimeError("not implemented"),) * 9)
     saga = Saga("s", log.step("a"), b, pivot(log.act("c", Rejected("no")), name="c"))
-    outcome = run(saga, clock=Clock())
+    outcome = run(saga, clock=VirtualClock())
     assert outcome.status is Status.STUCK
     assert outcome.unresolved == {"a": "compensate", "b": "compensate"}
     assert log.calls.count("-b(b)") == 5
@@ -219,7 +193,7 @@ def test_timeout_is_unknown_and_late_result_is_recorded(log: Log) -> None:
         return "late"
 
     saga = Saga("s", log.step("a"), step(slow, compensate=log.undo("-slow"), timeout=5.0))
-    outcome = run(saga, clock=Clock())
+    outcome = run(saga, clock=VirtualClock())
     release.set()
     assert outcome.status is Status.COMPENSATED
     assert log.calls == ["a", "-slow(None)", "-a(a)"]
@@ -353,18 +327,18 @@ def test_whole_compensation_of_a_nested_saga(log: Log) -> None:
 
 def test_deadline_turns_back_before_the_pivot(log: Log) -> None:
     """A deadline that passes during a wait is a failure before the pivot."""
-    clock = Clock()
+    clock = VirtualClock()
     b = log.step("b", *[Transient("busy")] * 9, retry=Retry.forever(wait_initial=40.0))
     outcome = run(Saga("s", log.step("a"), b, deadline=60.0), clock=clock)
     assert outcome.status is Status.COMPENSATED
     assert outcome.cause is not None
     assert outcome.cause.kind == "deadline"
-    assert clock.time == 1_060.0
+    assert clock.now() == 60.0
 
 
 def test_pause_is_done_by_the_clock(log: Log) -> None:
     """A pause waits on the injected clock and calls nothing."""
-    clock = Clock()
+    clock = VirtualClock()
     assert run(Saga("s", log.step("a"), pause(3600.0)), clock=clock).status is Status.COMPLETED
     assert clock.waits == [3600.0]
 
@@ -397,7 +371,7 @@ def test_second_interrupt_stops_at_once(log: Log) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(saga, journal=journal, run_id="r")
     assert log.calls == ["a", "b", "-b(None)"]
-    outcome = run(saga, journal=journal, run_id="r", clock=Clock())
+    outcome = run(saga, journal=journal, run_id="r", clock=VirtualClock())
     assert outcome.status is Status.COMPENSATED
     assert log.calls[3:] == ["-b(None)", "-a(a)"]
 
@@ -443,7 +417,7 @@ def test_recovery_from_every_entry(*, idempotent: bool) -> None:
         run(saga, journal=journal, run_id="r")
         log.calls.clear()
         early = crash_at(journal, "r", length)
-        outcome = run(saga, journal=early, run_id="r", clock=Clock())
+        outcome = run(saga, journal=early, run_id="r", clock=VirtualClock())
         assert early.read("r")[:length] == journal.read("r")[:length]
         if idempotent or length >= 4:
             assert outcome.status in {Status.COMPENSATED, Status.COMPLETED}
@@ -462,7 +436,7 @@ def test_poison_call_counts_as_unknown_at_the_third_recovery() -> None:
     for expected in (1, 2):
         open_call.append("r", [Entry("#recovered", 0.0)], expected=expected)
     log.calls.clear()
-    outcome = run(saga, journal=open_call, run_id="r", clock=Clock())
+    outcome = run(saga, journal=open_call, run_id="r", clock=VirtualClock())
     assert outcome.status is Status.COMPENSATED
     assert log.calls == ["-a(None)"]
 
