@@ -17,7 +17,7 @@ from saga_fsm.checker._product import Product
 from saga_fsm.checker._promises import promises
 from saga_fsm.checker._report import Finding, Report
 from saga_fsm.checker._search import search
-from saga_fsm.checker._weakest import missing, weakest
+from saga_fsm.checker._weakest import lacks, missing, weakest
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import lay_out
@@ -69,6 +69,9 @@ def check(
     explored = search(product, Invariants(layout, product), limit=limit)
     findings = [Finding(x.rule, "error", x.step, x.message, x.path) for x in explored.breaches]
     findings.extend(promises(layout))
+    # Asked for only where something is wrong; a safe saga's are searched when somebody asks.
+    required = weakest(saga) if explored.breaches else None
+    findings.extend([] if required is None else lacks(saga, required))
     if explored.complete:
         never = [str(event) for event in machine.events if event not in explored.taken]
         never = [event for event in never if not event.startswith("deadline")]
@@ -90,6 +93,6 @@ def check(
         faults=tuple(fault for fault in _FAULTS if fault not in left_out),
         without=left_out,
         limit=limit,
-        weakest=partial(weakest, saga, limit=limit),
+        weakest=partial(weakest, saga) if required is None else required.copy,
         missing=partial(missing, saga),
     )
