@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from saga_fsm.definition import readonly as readonly
     from saga_fsm.definition import retriable as retriable
     from saga_fsm.definition import step as step
+    from saga_fsm.drawing import draw as draw
     from saga_fsm.machine import Machine as Machine
     from saga_fsm.machine import Status as Status
     from saga_fsm.path import Path as Path
@@ -92,6 +93,7 @@ _HOMES: Final[dict[str, str]] = {
     "Status": "saga_fsm.machine",
     "Report": "saga_fsm.checker",
     "check": "saga_fsm.checker",
+    "draw": "saga_fsm.drawing",
     "compile_saga": "saga_fsm.compiler",
 }
 

@@ -13,6 +13,7 @@ import click
 
 from saga_fsm.cli.check import check
 from saga_fsm.cli.demo import demo
+from saga_fsm.cli.draw import draw
 
 
 __all__ = ["main", "saga_fsm"]
@@ -31,6 +32,7 @@ def saga_fsm(*, traceback: bool) -> None:
 
 saga_fsm.add_command(check)
 saga_fsm.add_command(demo)
+saga_fsm.add_command(draw)
 
 
 def main(arguments: list[str] | None = None) -> None:
