@@ -41,6 +41,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def diagrams(session: nox.Session) -> None:
+    """Draw the gallery anew."""
+    session.install("-e", ".[draw]")
+    session.run("python", "tests/gallery.py")
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the wheel and import what is in it."""
     session.install("build")
