@@ -13,7 +13,7 @@ from typing import Any
 
 from saga_fsm.compiler._order import Order
 from saga_fsm.compiler._scopes import Network
-from saga_fsm.definition.layout import Layout, lay_out
+from saga_fsm.definition.layout import Layout, check_saga, lay_out
 from saga_fsm.definition.saga import Saga
 from saga_fsm.errors import DuplicateStepError
 from saga_fsm.machine import Machine
@@ -36,6 +36,7 @@ def compile_saga(saga: Saga[Any, Any]) -> Machine:
         The same saga gives the same machine, made once.
 
     """
+    check_saga(saga)
     machine: Machine | None = saga.__dict__.get("_machine")
     if machine is None:
         machine = saga.__dict__["_machine"] = compile_layout(lay_out(saga))

@@ -26,7 +26,7 @@ from saga_fsm.definition.policy import Policy, Retry
 from saga_fsm.definition.saga import Saga
 from saga_fsm.definition.steps import Step
 from saga_fsm.definition.structure import holds_no_return, holds_pivot
-from saga_fsm.errors import UnknownStepError
+from saga_fsm.errors import DefinitionError, UnknownStepError
 
 
 ROOT = "@saga"
@@ -470,12 +470,22 @@ def _matcher(declared: Any) -> Matcher:
     return declared  # type: ignore[no-any-return]
 
 
+def check_saga(value: object) -> None:
+    """Refuse what is no saga, wherever one is expected."""
+    if not isinstance(value, Saga):
+        raise DefinitionError(
+            message=f"{value!r} is not a saga",
+            remedy="Give a Saga: Saga(name, step(f, compensate=g), ...).",
+        )
+
+
 def lay_out(saga: Saga[Any, Any]) -> Layout:
     """
     The layout of a saga, made once per saga; linear in the number of placed blocks.
 
     Copies count: an ``each`` of a block of 3 steps with ``max_items=10`` places 30.
     """
+    check_saga(saga)
     known: Layout | None = saga.__dict__.get("_layout")
     if known is None:
         known = saga.__dict__["_layout"] = lay_out_with(saga, {})

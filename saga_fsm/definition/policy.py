@@ -51,7 +51,8 @@ class Retry:
     jitter: float = 0.0
 
     def __attrs_post_init__(self) -> None:
-        if self.attempts is not None and self.attempts < 1:
+        number = isinstance(self.attempts, int) and not isinstance(self.attempts, bool)
+        if self.attempts is not None and (not number or self.attempts < 1):
             raise DefinitionError(
                 message=f"a Retry has {self.attempts} attempts",
                 remedy="The first attempt counts: give 1 or more, or None for no limit.",
@@ -115,10 +116,14 @@ class Policy:
         seconds("compensation_timeout", self.compensation_timeout)
 
 
-def seconds(name: str, value: float | None, *, infinite: bool = False) -> None:
+def seconds(name: str, value: object, *, infinite: bool = False) -> None:
     """Refuse what is no duration: negative, NaN, or without end where an end is needed."""
     if value is None:
         return
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise DefinitionError(
+            message=f"{name} is {value!r}", remedy="Durations are seconds, as a number."
+        )
     if math.isnan(value) or value < 0 or (math.isinf(value) and not infinite):
         raise DefinitionError(
             message=f"{name} is {value}", remedy="Durations are seconds, 0 or more; None for none."

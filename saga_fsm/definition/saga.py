@@ -14,7 +14,7 @@ from saga_fsm.definition.context import Context
 from saga_fsm.definition.contract import Contract
 from saga_fsm.definition.outcomes import Skip
 from saga_fsm.definition.policy import Policy, seconds
-from saga_fsm.definition.steps import _RESERVED
+from saga_fsm.definition.steps import may_be_named
 from saga_fsm.definition.structure import Facts, check_names, check_order, together
 from saga_fsm.errors import DefinitionError, EmptySagaError
 
@@ -91,7 +91,7 @@ class Saga(Block[Input, Services, Item]):
                 remedy="Give one or more blocks after the name.",
                 **at,
             )
-        if not self.name or not _RESERVED.isdisjoint(self.name):
+        if not may_be_named(self.name):
             raise DefinitionError(
                 message=f"'{self.name}' cannot be the name of a saga",
                 rule="W1",

@@ -22,6 +22,11 @@ __all__ = ["Step", "pause", "pivot", "readonly", "retriable", "step"]
 _RESERVED = frozenset("/[](),@~")
 
 
+def may_be_named(name: object) -> bool:
+    """Whether this can be a part of paths and events."""
+    return isinstance(name, str) and name != "" and _RESERVED.isdisjoint(name)
+
+
 def _names(value: str | Iterable[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
@@ -89,7 +94,7 @@ class Step(Block[Input, Services, Item], Generic[Input, Services, Item, Result])
     def __attrs_post_init__(self) -> None:
         if not self.name:
             object.__setattr__(self, "name", callable_name(self.action, "lambda"))
-        if not _RESERVED.isdisjoint(self.name):
+        if not may_be_named(self.name):
             raise self._wrong(
                 f"'{self.name}' cannot be the name of a step",
                 "Names stand in paths and events: leave out / [ ] ( ) , @ and ~.",

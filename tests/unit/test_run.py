@@ -31,7 +31,13 @@ from saga_fsm import (
     run,
     step,
 )
-from saga_fsm.errors import ConcurrentAppendError, RunConflictError, RunningLoopError, SagaError
+from saga_fsm.errors import (
+    ConcurrentAppendError,
+    DefinitionError,
+    RunConflictError,
+    RunningLoopError,
+    SagaError,
+)
 from saga_fsm.journals.memory import MemoryJournal
 from saga_fsm.ports import Entry
 from saga_fsm.testing import VirtualClock
@@ -461,3 +467,18 @@ def test_journal_refuses_a_second_writer() -> None:
     with pytest.raises(ConcurrentAppendError):
         journal.append("r", [Entry("cancel", 0.0)], expected=0)
     assert len(journal.read("r")) == 1
+
+
+@pytest.mark.parametrize("wrong", ["no saga", None, 5])
+def test_what_is_no_saga_is_refused(wrong: Any) -> None:
+    """`run` says what it was given and what to give."""
+    with pytest.raises(DefinitionError, match="is not a saga"):
+        run(wrong)
+
+
+def test_a_thousand_steps(log: Log) -> None:
+    """A long saga runs, and goes back, all the way."""
+    steps = [log.step(f"s{i}") for i in range(999)]
+    outcome = run(Saga("long", *steps, log.step("z", Rejected("no")), contract=GUARDED))
+    assert outcome.status is Status.COMPENSATED
+    assert log.calls[1000:] == [f"-s{i}(s{i})" for i in reversed(range(999))]
