@@ -25,15 +25,29 @@ def load(target: str) -> Saga[Any, Any, Any]:
     """
     from saga_fsm.definition import Saga
 
+    saga = load_named(target)
+    if not isinstance(saga, Saga):
+        message = f"'{target}' is no saga. Name one, as in saga_fsm.examples.order:saga."
+        raise click.UsageError(message)
+    return saga
+
+
+def load_named(target: str) -> Any:
+    """
+    Import whatever a target names.
+
+    Raises:
+        click.UsageError: there is no such module, file or name.
+    """
     place, _, name = target.rpartition(":")
     if not place or not name:
         message = f"'{target}' is no target. Give module:name or file.py:name."
         raise click.UsageError(message)
-    saga = getattr(_module(place), name, None)
-    if not isinstance(saga, Saga):
-        message = f"'{name}' in {place} is no saga. Name one, as in saga_fsm.examples.order:saga."
+    module = _module(place)
+    if not hasattr(module, name):
+        message = f"there is no '{name}' in {place}. Give a name that stands there."
         raise click.UsageError(message)
-    return saga
+    return getattr(module, name)
 
 
 def _module(place: str) -> ModuleType:

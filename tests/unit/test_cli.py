@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +94,78 @@ def test_check_cut_short_is_not_ok(capsys: pytest.CaptureFixture[str]) -> None:
         main(["check", "saga_fsm.examples.order:saga", "--limit", "50"])
     assert ending.value.code == 1
     assert "incomplete" in capsys.readouterr().out
+
+
+MINE = """
+from saga_fsm import GUARDED, Rejected, Retry, Saga, pivot, step
+
+def act(ctx):
+    ctx.services.append(ctx.key)
+    return ctx.input
+
+def undo(ctx, result):
+    if ctx.input == "stuck":
+        raise OSError("away")
+
+def decide(ctx):
+    if ctx.input != "fine":
+        raise Rejected("no")
+
+first = step(act, compensate=undo, compensation_retry=Retry(attempts=1))
+saga = Saga("mine", first, pivot(decide), contract=GUARDED)
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "code"),
+    [("fine", "completed", 0), ("no", "compensated", 1), ("stuck", "stuck", 4)],
+)
+def test_run_ends_with_its_outcome(
+    value: str, status: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`run` calls the actions and ends with 0, 1 or 4; its JSON says the same."""
+    file = tmp_path / "mine.py"
+    file.write_text(MINE)
+    with pytest.raises(SystemExit) as ending:
+        main(
+            [
+                *("run", f"{file}:saga", "--input", json.dumps(value)),
+                *("--services", "builtins:list", "--id", "r1", "--json"),
+            ]
+        )
+    plain = json.loads(capsys.readouterr().out)
+    assert ending.value.code == code
+    assert (plain["schema"], plain["status"], plain["run_id"]) == (1, status, "r1")
+    assert plain["unresolved"] == ({"act": "compensate"} if status == "stuck" else {})
+
+
+def test_run_refuses_what_is_no_json(tmp_path: Path) -> None:
+    """A wrong input is a usage error, before anything is called."""
+    file = tmp_path / "mine.py"
+    file.write_text(MINE)
+    with pytest.raises(SystemExit) as ending:
+        main(["run", f"{file}:saga", "--input", "{"])
+    assert ending.value.code == 2
+
+
+def test_two_interrupts_stop_a_run(tmp_path: Path) -> None:
+    """Ctrl-C compensates first and ends with 130; a second one during that stops at once."""
+    file = tmp_path / "slow.py"
+    file.write_text(
+        "import threading\n"
+        "from saga_fsm import Saga, step\n"
+        "def wait(ctx):\n    print('acting', flush=True)\n    threading.Event().wait(60)\n"
+        "def undo(ctx, result):\n    print('undoing', flush=True)\n    threading.Event().wait(60)\n"
+        "saga = Saga('slow', step(wait, compensate=undo))\n"
+    )
+    command = [sys.executable, "-m", "saga_fsm", "run", f"{file}:saga"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as child:  # noqa: S603 - our own
+        assert child.stdout is not None
+        assert child.stdout.readline() == "acting\n"
+        child.send_signal(signal.SIGINT)
+        assert child.stdout.readline() == "undoing\n"
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert "interrupted" in errors

@@ -1,0 +1,67 @@
+"""``saga-fsm run TARGET``: one run in memory; 0 completed, 1 compensated, 4 stuck."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from saga_fsm.cli.target import load, load_named
+
+
+if TYPE_CHECKING:
+    from saga_fsm.runner import Outcome
+
+_SCHEMA = 1
+_EXIT = {"completed": 0, "compensated": 1, "stuck": 4}
+
+
+@click.command()
+@click.argument("target")
+@click.option("--input", "text", help="The saga's input, as JSON.")
+@click.option("--services", help="module:factory, called without arguments, for ctx.services.")
+@click.option("--id", "run_id", help="The run's id, the first part of every key.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with a schema number.")
+def run(
+    *, target: str, text: str | None, services: str | None, run_id: str | None, as_json: bool
+) -> int:
+    """Run the saga at TARGET (module:name or file.py:name) in memory: its actions are called."""
+    from saga_fsm.runner import run as run_saga
+
+    saga = load(target)
+    try:
+        value = None if text is None else json.loads(text)
+    except json.JSONDecodeError as error:
+        message = f"--input is not JSON: {error}. Quote it, as in --input '{{\"total\": 3}}'."
+        raise click.UsageError(message) from error
+    world = None if services is None else load_named(services)()
+    outcome = run_saga(saga, value, services=world, run_id=run_id)
+    click.echo(_json(outcome) if as_json else _text(outcome))
+    return _EXIT[outcome.status.value]
+
+
+def _text(outcome: Outcome[Any]) -> str:
+    lines = [f"{outcome.run_id}: {outcome.status.value}", f"  {' > '.join(outcome.events)}"]
+    if outcome.cause is not None:
+        cause = outcome.cause
+        lines.append(f"  because: {cause.kind} {cause.step} {cause.message}".rstrip())
+    lines.extend(f"  owed: {what} {path}" for path, what in outcome.unresolved.items())
+    return "\n".join(lines)
+
+
+def _json(outcome: Outcome[Any]) -> str:
+    cause = outcome.cause
+    plain = {
+        "schema": _SCHEMA,
+        "run_id": outcome.run_id,
+        "status": outcome.status.value,
+        "events": list(outcome.events),
+        "results": outcome.results,
+        "unresolved": outcome.unresolved,
+        "cause": None
+        if cause is None
+        else {"step": cause.step, "kind": cause.kind, "message": cause.message},
+    }
+    # A result of the user's own type is shown as its text: this is for reading, not for storing.
+    return json.dumps(plain, default=str)
