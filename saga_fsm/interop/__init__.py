@@ -1,0 +1,1 @@
+"""The machine in other notations; none of them decides anything."""
