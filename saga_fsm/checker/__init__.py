@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from saga_fsm.checker._invariants import Invariants
+from saga_fsm.checker._moves import unexplained
 from saga_fsm.checker._product import Product
 from saga_fsm.checker._promises import promises
 from saga_fsm.checker._report import Finding, Report
@@ -68,6 +69,7 @@ def check(
     product = Product(layout, machine, crashes=not set(left_out) >= _REMOVABLE)
     explored = search(product, Invariants(layout, product), limit=limit)
     findings = [Finding(x.rule, "error", x.step, x.message, x.path) for x in explored.breaches]
+    findings.extend(Finding(rule, "error", step, text) for rule, step, text in unexplained(machine))
     findings.extend(promises(layout))
     # Asked for only where something is wrong; a safe saga's are searched when somebody asks.
     required = weakest(saga) if explored.breaches else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from saga_fsm.checker._moves import Moves
 from saga_fsm.checker._product import LANDED, TWICE, Node, Product
 from saga_fsm.compiler import Order
 from saga_fsm.definition import Kind
@@ -27,6 +28,7 @@ class Invariants:
     def __init__(self, layout: Layout, product: Product) -> None:
         self.layout = layout
         self.product = product
+        self.moves = Moves(layout)
         self.after: dict[str, tuple[str, ...]] = {}
         self.units: dict[str, list[str]] = {path: [] for path in layout.scopes}
         for path, scope in layout.scopes.items():

@@ -15,7 +15,7 @@ from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import lay_out
 from saga_fsm.machine import Machine, Row
 from saga_fsm.machine import _alphabet as a
-from tests.reference import GUARDED, C, P, R, parallel
+from tests.reference import BOUNDED, GUARDED, C, P, R, parallel
 
 
 Change = Callable[[Row, dict[str, int]], Row | None]
@@ -89,6 +89,97 @@ def found(blocks: tuple[Any, ...], change: Change | None) -> set[str]:
     product = Product(layout, machine)
     explored = search(product, Invariants(layout, product), limit=50_000)
     return {breach.rule for breach in explored.breaches}
+
+
+def asks(path: str, *codes: int) -> Any:
+    """Make a change by which a row asks an automaton for other local states."""
+    return lambda row, at: changed(
+        row,
+        guard=[(v, frozenset(codes) if v == at[path] else ok) for v, ok in row.guard],
+    )
+
+
+def pivot_commits_only_its_own(row: Row, at: dict[str, int]) -> Row:
+    """The nested pivot forgets the scopes around it."""
+    return changed(row, update=[(v, x) for v, x in row.update if v != at["@saga"]])
+
+
+def halt_after_the_end(row: Row, at: dict[str, int]) -> Row:
+    """Cancel is heard although the run is over."""
+    over = [(at["@saga"], frozenset({a.SCOPE_DONE}))]
+    return changed(row, guard=over, update=[(at["@saga"], a.SCOPE_HALTING)])
+
+
+def cancel_past_the_pivot(row: Row, at: dict[str, int]) -> Row:
+    """Cancel turns a committed run back, and its undo does not ask for what came later."""
+    if row.name == "undo a":
+        return without(without(row, at["p"]), at["@saga"])
+    if row.name == "cancel" and (at["@stop"], a.STOP_REFUSED) in row.update:
+        return changed(row, update=[(at["@saga"], a.SCOPE_HALTING), (at["@stop"], a.STOP_HEARD)])
+    return row
+
+
+def undo_of_done_only(row: Row, at: dict[str, int]) -> Row:
+    """What is unknown counts as clean and is not undone."""
+    guard = dict(row.guard)
+    if row.name == "undo a":
+        guard[at["a"]] -= {a.UNKNOWN}
+    elif row.name == "@saga clean":
+        guard[at["a"]] |= {a.UNKNOWN}
+    return changed(row, guard=guard.items())
+
+
+def undo_for_ever(row: Row, at: dict[str, int]) -> Row | None:
+    """No undo is ever done, and none is ever given up."""
+    if row.name == "exhausted(a)":
+        return None
+    if row.name in {"retry(a)", "compensated(a)"}:
+        return changed(row, update=[(at["a"], a.COMPENSATION_WAITING)])
+    return row
+
+
+NESTED = Saga("n", C("b"), C("c"))
+# By the specification's names, with the rule that has to find each.
+BY_RULE: dict[str, tuple[tuple[Any, ...], Change, str]] = {
+    "undo of done only": ((C("a"),), undo_of_done_only, "I2"),
+    "an unknown pivot taken as failed": (ORDER, to("unknown(p)", "p", a.REJECTED), "I2"),
+    "exhausted taken as rejected": (
+        (C("a", retry=BOUNDED),),
+        to("exhausted(a)", "a", a.REJECTED),
+        "I2",
+    ),
+    "an unfinished nested saga called clean": (
+        (parallel(NESTED, C("d")),),
+        to("hold n", "n", a.SCOPE_COMPENSATED),
+        "I2",
+    ),
+    "a nested pivot that does not commit the parent": (
+        (C("a"), parallel(Saga("n", C("b"), P("p")), R("r"))),
+        only("done(n/p)", pivot_commits_only_its_own),
+        "I4",
+    ),
+    "branches beside a pivot not gated": (
+        (C("a"), parallel(P("p"), R("r"))),
+        only("enter r", asks("@saga", a.SCOPE_RUNNING, a.SCOPE_COMMITTED)),
+        "I7",
+    ),
+    "a start in a scope that is turning back": (
+        (parallel(NESTED, C("d")),),
+        only("enter n/c", lambda row, at: without(row, at["n"])),
+        "I5",
+    ),
+    "cancel after the pivot": ((C("a"), P("p"), R("r")), cancel_past_the_pivot, "I7"),
+    "an end that does not stay": ((C("a"), P("p")), only("cancel", halt_after_the_end), "I9"),
+    "an undo that never ends": ((C("a"),), undo_for_ever, "I4"),
+}
+
+
+@pytest.mark.parametrize("bug", BY_RULE)
+def test_each_planted_bug_is_found_by_its_rule(bug: str) -> None:
+    """A planted bug breaks the invariant that is there for it, and the sound table none."""
+    blocks, change, rule = BY_RULE[bug]
+    assert rule in found(blocks, change)
+    assert not found(blocks, None)
 
 
 @pytest.mark.parametrize("bug", PLANTED)
