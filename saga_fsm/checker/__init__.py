@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from saga_fsm.checker._flow import flow
 from saga_fsm.checker._invariants import Invariants
 from saga_fsm.checker._moves import unexplained
 from saga_fsm.checker._product import Product
@@ -71,6 +72,7 @@ def check(
     findings = [Finding(x.rule, "error", x.step, x.message, x.path) for x in explored.breaches]
     findings.extend(Finding(rule, "error", step, text) for rule, step, text in unexplained(machine))
     findings.extend(promises(layout))
+    findings.extend(flow(layout))
     # Asked for only where something is wrong; a safe saga's are searched when somebody asks.
     required = weakest(saga) if explored.breaches else None
     findings.extend([] if required is None else lacks(saga, required))

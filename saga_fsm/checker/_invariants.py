@@ -1,5 +1,5 @@
 """
-What must hold in every quiet state: I1, I2, I3, I5, I6, I7.
+What must hold in every quiet state: I1, I2, I3, I5, I6, I7, I11.
 
 Written from the definition (own precedence, own kinds), never from the table that is checked.
 """
@@ -25,10 +25,11 @@ _BACK = {"halting", "interrupted", "held", "undoing", "compensated"}
 class Invariants:
     """The invariants of one saga; ``broken(node)`` gives rule, step and sentence of each breach."""
 
-    def __init__(self, layout: Layout, product: Product) -> None:
+    def __init__(self, layout: Layout, product: Product, *, locks: bool = True) -> None:
         self.layout = layout
         self.product = product
         self.moves = Moves(layout)
+        self.locks = list(_locks(layout)) if locks else []
         self.after: dict[str, tuple[str, ...]] = {}
         self.units: dict[str, list[str]] = {path: [] for path in layout.scopes}
         for path, scope in layout.scopes.items():
@@ -73,6 +74,12 @@ class Invariants:
             if net != want:
                 yield "I1", path, f"completed, and {path} stands {net} times, not {want}"
 
+        # A semantic lock is let go by the undo, or by a retriable that names it.
+        state = node[0]
+        for path, lock, releases in self.locks:
+            if state[path] == "done" and not any(state[one] == "done" for one in releases):
+                yield "I11", path, f"completed, and nothing let go of the lock '{lock}' of {path}"
+
     def _compensated(self, node: Node) -> Iterator[tuple[str, str, str]]:
         for path, _ in self._effective():
             net = self.net(node, path)
@@ -108,3 +115,16 @@ class Invariants:
                         yield "I5", unit, f"{unit} is undone while {flying[0]} is in flight"
                 if local == "compensating" and mode in {"committed", "done"}:
                     yield "I7", unit, f"{unit} is undone past the point of no return"
+
+
+def _locks(layout: Layout) -> Iterator[tuple[str, str, list[str]]]:
+    """Each lock that a compensatable step takes, and the retriable steps that let go of it."""
+    for path, placed in layout.steps.items():
+        if placed.kind is Kind.COMPENSATABLE:
+            for lock in placed.step.locks:
+                releases = [
+                    one
+                    for one, other in layout.steps.items()
+                    if other.kind is Kind.RETRIABLE and lock in other.step.locks
+                ]
+                yield path, lock, releases

@@ -1,9 +1,11 @@
-"""Static findings about promises and policies: W5, W6, W7, W8, W11, W12 and W15 of semantics.md."""
+"""Static findings about promises and policies: W5, W6, W7, W8, W11 and W12 of semantics.md."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from saga_fsm.checker._report import Finding
 from saga_fsm.definition import Kind
@@ -20,9 +22,6 @@ def promises(layout: Layout) -> Iterator[Finding]:
         yield from _repeats(path, placed)
         yield from _null_compensation(path, placed)
         yield from _time(layout, path, placed)
-    count = len(layout.steps)
-    compensations = sum(placed.step.compensate is not None for placed in layout.steps.values())
-    yield Finding("W15", "info", "", f"{count} steps, {compensations} compensations")
 
 
 def _doubt(path: str, placed: PlacedStep) -> Iterator[Finding]:
@@ -68,16 +67,31 @@ def _null_compensation(path: str, placed: PlacedStep) -> Iterator[Finding]:
     if len(parameters) < _DEFAULT_ARGUMENTS:
         return
     annotation = parameters[1].annotation
-    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
-    accepts = annotation is inspect.Parameter.empty or not isinstance(text, str) or not text
-    if not accepts and not any(
-        word in str(annotation) for word in ("None", "Optional", "object", "Any")
-    ):
-        message = (
-            f"the compensation of '{path}' takes {text}, but has no result to take when the action "
-            f"was never answered: annotate it {text} | None"
-        )
-        yield Finding("W7", "error", path, message)
+    if annotation is inspect.Parameter.empty:
+        return
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    try:
+        takes = get_type_hints(compensate).get(parameters[1].name, object)
+    except Exception:  # noqa: BLE001 - a name that only type checkers import, or any other
+        # A plain name may be an alias of what takes None: nothing can be said for sure.
+        if not any(word in text for word in ("None", "Optional", "object", "Any")):
+            yield Finding("W7", "warning", path, _no_result(path, text))
+        return
+    if not _takes_none(takes):
+        yield Finding("W7", "error", path, _no_result(path, text))
+
+
+def _takes_none(hint: Any) -> bool:
+    if get_origin(hint) in {Union, UnionType}:
+        return any(_takes_none(one) for one in get_args(hint))
+    return hint in {None, NoneType, object, Any} or not isinstance(get_origin(hint) or hint, type)
+
+
+def _no_result(path: str, text: str) -> str:
+    return (
+        f"the compensation of '{path}' takes {text}, but has no result to take when the action "
+        f"was never answered: annotate it {text} | None"
+    )
 
 
 def _time(layout: Layout, path: str, placed: PlacedStep) -> Iterator[Finding]:
@@ -90,3 +104,8 @@ def _time(layout: Layout, path: str, placed: PlacedStep) -> Iterator[Finding]:
     if placed.kind is Kind.COMPENSATABLE and placed.compensation_retry.bound != "forever":
         message = f"the compensation of '{path}' gives up at last: STUCK can be reached"
         yield Finding("W12", "info", path, message)
+    if placed.kind is Kind.RETRIABLE and placed.retry.bound != "forever":
+        message = (
+            f"retriable '{path}' gives up at last: STUCK can be reached, and its effect is owed"
+        )
+        yield Finding("W12", "warning", path, message)

@@ -38,7 +38,8 @@ def weakest(saga: Saga[Any, Any, Any]) -> dict[str, Contract]:
     for name, paths in _by_name(layout).items():
         declared = layout.steps[paths[0]].contract
         tries = _contracts(declared)
-        required[name] = next(one for one in tries if _safe(layout, paths, one))
+        # Where no promise helps, the fault is elsewhere; then nothing can be spared either.
+        required[name] = next((one for one in tries if _safe(layout, paths, one)), GUARDED)
     return required
 
 
@@ -113,7 +114,9 @@ def _under(layout: Layout, paths: list[str], contract: Contract) -> tuple[Breach
 
 
 def _first(layout: Layout, product: Product) -> tuple[Breach | None, bool]:
-    explored = search(product, Invariants(layout, product), limit=_BUDGET, first_only=True)
+    # A lock that is never let go is the definition's fault, and no promise mends it.
+    invariants = Invariants(layout, product, locks=False)
+    explored = search(product, invariants, limit=_BUDGET, first_only=True)
     return next(iter(explored.breaches), None), explored.complete
 
 
