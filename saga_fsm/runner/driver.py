@@ -1,94 +1,35 @@
 """
 One run, without I/O: what the machine leaves to data, and nothing that the machine decides.
 
-The driver keeps results, errors, numbers of attempts and the answers of choosers, all folded from
-the journal's entries. What it adds to the machine is the four pure decisions of machine.md 5: the
-outcome of a call, the next attempt or exhaustion, staleness, and timers. A shell (``sync``,
-``tasks``) gives it what happened, appends the entries, and only then carries out the commands.
+The driver adds the four pure decisions of machine.md 5: the outcome of a call, the next attempt or
+exhaustion, staleness, and timers. A shell (``sync``, ``tasks``) gives it what happened, appends the
+entries, and only then carries out the commands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
-
-import attrs
+from typing import Any
 
 from saga_fsm.compiler import compile_saga
-from saga_fsm.definition import PENDING, Context, Kind, Rejected, Retry, Saga, Transient
-from saga_fsm.definition.layout import PlacedChoice, PlacedEach, PlacedStep, lay_out
-from saga_fsm.errors import RunConflictError
-from saga_fsm.machine import (
-    Call,
-    CancelTimer,
-    Compensate,
-    Decide,
-    Effect,
-    Expand,
-    Query,
-    SetTimer,
-    State,
-    Status,
-)
+from saga_fsm.definition import PENDING, Context, Kind, Rejected, Saga, Transient
+from saga_fsm.definition.layout import PlacedEach, PlacedStep, lay_out
+from saga_fsm.errors import NoTransitionError
+from saga_fsm.machine import Call, Finished, Refused, Status
 from saga_fsm.ports import Entry
-from saga_fsm.runner.outcome import Cause, Outcome
+from saga_fsm.runner.calls import Calls
+from saga_fsm.runner.commands import Alert, Command, Invoke, Leg, TimerKey
+from saga_fsm.runner.facts import Facts
+from saga_fsm.runner.outcome import Outcome
+from saga_fsm.runner.recovery import again, fold
 
 
-Leg: TypeAlias = tuple[str, str, int]
-TimerKey: TypeAlias = tuple[str, str]
-
-_POISONOUS = 3  # at this recovery an open call counts as unknown: it may be what kills its owners
-
-
-@attrs.frozen
-class Invoke:
-    """Call ``function(*arguments)``, at most ``timeout`` seconds, and report under ``leg``."""
-
-    leg: Leg
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    timeout: float | None = None
-
-
-@attrs.frozen
-class Wake:
-    """Report ``key`` at time ``at``, unless it is set anew or taken back by ``at=None``."""
-
-    key: TimerKey
-    at: float | None
-
-
-Command: TypeAlias = Invoke | Wake
-
-
-class _View:
-    """What a context sees of the run: its own scope's input."""
-
-    __slots__ = ("driver", "input")
-
-    def __init__(self, driver: Driver, input: Any) -> None:  # noqa: A002 - the interface's word
-        self.driver = driver
-        self.input = input
-
-    @property
-    def services(self) -> Any:
-        return self.driver.services
-
-    @property
-    def results(self) -> dict[str, Any]:
-        return self.driver.results
-
-    @property
-    def run_id(self) -> str:
-        return self.driver.run_id
-
-    def locate(self, step: object, within: str) -> str:
-        return self.driver.layout.find(step, within)
+_LABELS = {True: "yes", False: "no"}
 
 
 class Driver:
     """
-    The state and the data of one run.
+    One run: told what happened, it says what to write down and then what to do.
 
     Args:
         saga: the definition.
@@ -97,6 +38,7 @@ class Driver:
         services: given to every step as ``ctx.services``.
         answers: outcomes of pending steps, by path, where nobody delivers.
         luck: a function that gives a float in [0, 1), for jitter.
+        keeps: whether anybody wants the entries; without a journal none are made.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only facts of one run
@@ -108,108 +50,158 @@ class Driver:
         services: Any,
         answers: dict[str, Callable[[Any], Any]],
         luck: Callable[[], float],
+        keeps: bool = True,
     ) -> None:
-        self.saga = saga
-        self.machine = compile_saga(saga)
+        machine = compile_saga(saga)
         self.layout = lay_out(saga)
-        self.input = input
+        self.facts = Facts(
+            saga,
+            machine=machine,
+            layout=self.layout,
+            input=input,
+            run_id=run_id,
+            services=services,
+        )
+        self.calls = Calls(self.facts, answers, luck)
+        self.machine = machine
         self.run_id = run_id
-        self.services = services
-        self.answers = answers
-        self.luck = luck
-        self.state: State = self.machine.initial
-        self.results: dict[str, Any] = {}
-        self.events: list[str] = []
-        self.cause: Cause | None = None
-        self.attempts: dict[tuple[str, str], int] = {}
-        self.flight: dict[tuple[str, str], int] = {}
-        self.pending: dict[str, int] = {}
-        self.doubted: set[tuple[str, int]] = set()
-        self.items: dict[str, list[Any]] = {}
-        self.inputs: dict[str, Any] = {}
-        self.recoveries: dict[tuple[str, str], int] = {}
-        self.after: dict[str, float] = {}
-        self.ignored = 0
-        self._views: dict[str, _View] = {}
+        self.keeps = keeps
+        self.resting = False
+        self._ignored: dict[str, int] = {}
 
     # ------------------------------------------------------------------ being told
 
     def start(self, now: float) -> tuple[list[Entry], list[Command]]:
         """Begin: the first entry holds what must be the same when the run is taken up again."""
-        header = {
-            "saga": self.saga.name,
-            "fingerprint": self.machine.fingerprint,
-            "input": self.input,
-        }
-        return self._feed([("start", header)], now)
+        header = None
+        if self.keeps:
+            header = {
+                "saga": self.facts.saga.name,
+                "fingerprint": self.machine.fingerprint,
+                "input": self.facts.input,
+            }
+        return self._feed([("start", header)], now, [])
 
-    def heard(self, event: str, now: float) -> tuple[list[Entry], list[Command]]:
-        """An event from outside: cancel, or an operator's word."""
-        return self._feed([(event, None)], now)
+    def recover(self, entries: Iterable[Entry], now: float) -> tuple[list[Entry], list[Command]]:
+        """
+        Fold a journal and go on: what is owed is asked for again (machine.md 4).
+
+        Waits go on where they were: a pause, a back-off, a deadline and the time of a pending
+        answer count from when they began, not from now.
+
+        Raises:
+            RunConflictError: the journal is that of another saga, machine or input.
+        """
+        recoveries = fold(self.facts, entries)
+        self.resting = self.facts.state.status.resting
+        if self.resting:
+            return [], []
+        todo: list[tuple[str, Any]] = []
+        commands: list[Command] = []
+        for effect in self.machine.owed(self.facts.state):
+            commands.extend(again(self.facts, self.calls, recoveries, effect, now, todo))
+        written, then = self._feed(todo, now, commands)
+        return [Entry("#recovered", now), *written], then
+
+    def heard(self, event: str, now: float, data: Any = None) -> tuple[list[Entry], list[Command]]:
+        """An event from outside: cancel."""
+        return ([], []) if self.resting else self._feed([(event, data)], now, [])
+
+    def ordered(self, event: str, now: float, data: Any) -> tuple[list[Entry], list[Command]]:
+        """
+        An operator's word: ``retry(step)`` or ``resolve(step,as)``.
+
+        Raises:
+            NoTransitionError: it cannot be true in this state; nothing was written.
+        """
+        state = self.facts.state
+        if self.machine.step(state, event).ignored is not None:
+            raise NoTransitionError(
+                saga=self.machine.name,
+                state=str(state),
+                event=event,
+                accepted=tuple(map(str, self.machine.accepts(state))),
+                run_id=self.run_id,
+            )
+        return self._feed([(event, data)], now, [])
 
     def returned(self, leg: Leg, value: Any, now: float) -> tuple[list[Entry], list[Command]]:
         """A call came back with a value."""
         kind, path, attempt = leg
-        if self.flight.get((kind, path)) != attempt:
+        if self.facts.flight.get((kind, path)) != attempt:
             return self._stale(leg, value, now)
         if kind == "call":
             if value is PENDING:
                 return self._now_pending(path, attempt, now)
-            return self._settled(leg, [(f"done({path})", value)], now)
+            return self._settled(leg, f"done({path})", value, now)
         if kind == "query":
-            return self._settled(leg, [(f"landed({path})", value)], now)
+            return self._settled(leg, f"landed({path})", value, now)
         if kind == "compensate":
-            return self._settled(leg, [(f"compensated({path})", None)], now)
-        return self._settled(leg, [self._decision(path, value)], now)
+            return self._settled(leg, f"compensated({path})", None, now)
+        return self._settled(leg, *self._decision(path, value), now)
+
+    def passed(self, leg: Leg, value: Any, now: float) -> tuple[list[Entry], Invoke] | None:
+        """
+        What ``returned`` does, in one piece, where one call is done and one plain call follows.
+
+        That is most steps of most runs. None: it is not that case, and nothing was changed.
+        """
+        kind, path, attempt = leg
+        facts = self.facts
+        if kind != "call" or value is PENDING or facts.flight.get((kind, path)) != attempt:
+            return None
+        event = f"done({path})"
+        move = self.machine.step(facts.state, event)
+        effects = move.effects
+        if len(effects) != 1 or effects[0].__class__ is not Call or self.calls.timed:
+            return None
+        target = effects[0].target
+        placed = self.layout.steps[target]
+        if placed.timeout is not None or placed.copies or placed.step.pause_for is not None:
+            return None
+        facts.passed(event, path, value, move.state)
+        started = facts.started(target, now)
+        context = Context._of(facts.view(placed.scope), target, started)  # noqa: SLF001 - one library
+        entries = [Entry(event, now, value)] if self.keeps else []
+        return entries, Invoke(("call", target, started), placed.step.action, (context,))
 
     def raised(
         self, leg: Leg, error: BaseException, now: float
     ) -> tuple[list[Entry], list[Command]]:
         """A call raised, or its time was up (R2)."""
         kind, path, attempt = leg
-        if self.flight.get((kind, path)) != attempt:
+        if self.facts.flight.get((kind, path)) != attempt:
             return self._stale(leg, error, now)
         if kind in {"decide", "expand"}:
-            return self._settled(leg, [(f"chooser_failed({path})", error)], now)
-        return self._settled(leg, [(f"{self._outcome(kind, path, error)}({path})", error)], now)
+            return self._settled(leg, f"chooser_failed({path})", error, now)
+        name = outcome_of(kind, self.layout.steps.get(path), error)
+        if kind == "call" and name == "unknown":
+            self.facts.doubted.add((path, attempt))
+        return self._settled(leg, f"{name}({path})", error, now)
 
     def woke(self, key: TimerKey, now: float) -> tuple[list[Entry], list[Command]]:
         """A timer rang."""
         what, path = key
         if what == "deadline":
             scope = path.removesuffix("@stop").rstrip("/")
-            return self._feed([(f"deadline({scope})" if scope else "deadline", None)], now)
+            return self._feed([(f"deadline({scope})" if scope else "deadline", None)], now, [])
         if what == "retry":
-            return self._feed([(f"retry({path})", None)], now)
+            return self._feed([(f"retry({path})", None)], now, [])
         kind = "call" if what == "pause" else what
-        leg = (kind, path, self.flight.get((kind, path), 0))
+        leg = (kind, path, self.facts.flight.get((kind, path), 0))
         if what == "pause":
             return self.returned(leg, None, now)
         return self.raised(leg, TimeoutError(f"no answer from {path} in time"), now)
 
     # ------------------------------------------------------------------ deciding
 
-    def _outcome(self, kind: str, path: str, error: BaseException) -> str:
-        placed = self.layout.steps.get(path)
-        if isinstance(error, Transient):
-            if error.after is not None:
-                self.after[path] = error.after
-            return "transient"
-        if kind == "compensate":
-            return "unknown"
-        if isinstance(error, Rejected):
-            return "absent" if kind == "query" else "rejected"
-        if placed is not None and isinstance(error, Exception):
-            if placed.rejects is not None and placed.rejects(error):
-                return "absent" if kind == "query" else "rejected"
-            if placed.transient is not None and placed.transient(error):
-                return "transient"
-        return "unknown"
-
     def _decision(self, path: str, value: Any) -> tuple[str, Any]:
         placed = self.layout.decisions[path]
         if isinstance(placed, PlacedEach):
-            items = list(value)
+            try:
+                items = list(value)
+            except Exception as error:  # noqa: BLE001 - the user's iterator: a failure of the block
+                return f"chooser_failed({path})", error
             if len(items) > len(placed.body):
                 return f"chooser_failed({path})", ValueError(
                     f"{len(items)} items for '{path}', at most {len(placed.body)} are allowed"
@@ -217,327 +209,124 @@ class Driver:
             return f"items({path},{len(items)})", items
         if path.endswith("/@given"):
             return f"chose({path},given)", value
-        label = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
-        known = label in placed.labels
+        label = _LABELS[value] if isinstance(value, bool) else value
+        known = isinstance(label, str) and label in placed.labels
         return f"chose({path},{label if known else 'otherwise'})", None
 
     def _settled(
-        self, leg: Leg, told: list[tuple[str, Any]], now: float
+        self, leg: Leg, event: str, data: Any, now: float
     ) -> tuple[list[Entry], list[Command]]:
-        kind, path, attempt = leg
-        del self.flight[kind, path]
-        self.pending.pop(path, None)
-        if kind == "call" and told[0][0].startswith("unknown("):
-            self.doubted.add((path, attempt))
-        entries, commands = self._feed(told, now)
-        return entries, [Wake((kind, path), None), *commands]
+        calls, (kind, path, _) = self.calls, leg
+        del self.facts.flight[kind, path]
+        if not calls.timed and not calls.waits:
+            return self._feed([(event, data)], now, [])
+        self.facts.pending.pop(path, None)
+        return self._feed([(event, data)], now, calls.over(kind, path))
 
     def _now_pending(
         self, path: str, attempt: int, now: float
     ) -> tuple[list[Entry], list[Command]]:
-        self.pending[path] = attempt
-        commands: list[Command] = []
-        if path in self.answers:
-            leg = ("call", path, attempt)
-            context = self._context(self.layout.steps[path], attempt, compensating=False)
-            commands.append(Invoke(leg, self.answers[path], (context,)))
-        entries = [Entry(f"#pending({path})", now)]
-        more, then = self._feed([], now)
-        return [*entries, *more], [*commands, *then]
+        facts = self.facts
+        facts.pending[path] = attempt
+        commands = self.calls.answer(self.layout.steps[path], attempt, facts.since[path])
+        entries, then = self._feed([], now, commands)
+        return [Entry(f"#pending({path})", now), *entries], then
 
     def _stale(self, leg: Leg, value: Any, now: float) -> tuple[list[Entry], list[Command]]:
         """An attempt that is decided already (R11): late news of an effect may be an alarm."""
         kind, path, attempt = leg
         late = f"late_done({path})"
-        if (
-            kind == "call"
-            and not isinstance(value, BaseException)
-            and (path, attempt) in self.doubted
-            and late in self.machine.events
-        ):
-            return self._feed([(late, value)], now)
-        self.ignored += 1
-        return [Entry(f"#ignored({kind} {path} {attempt})", now)], []
+        answered = kind == "call" and not isinstance(value, BaseException) and value is not PENDING
+        if answered and (path, attempt) in self.facts.doubted and self.machine.knows(late):
+            return self._feed([(late, value)], now, [])
+        # The first of a kind is recorded, further ones are counted.
+        count = self._ignored[path] = self._ignored.get(path, 0) + 1
+        return ([Entry(f"#ignored({kind} {path} {attempt})", now)] if count == 1 else []), []
 
     def _feed(
-        self, told: Iterable[tuple[str, Any]], now: float
+        self, todo: list[tuple[str, Any]], now: float, commands: list[Command]
     ) -> tuple[list[Entry], list[Command]]:
         """Let the machine decide on events, one after the other; what follows follows."""
-        todo = list(told)
+        facts, calls = self.facts, self.calls
         entries: list[Entry] = []
-        commands: list[Command] = []
+        ended = self.resting
         while True:
             while todo:
                 event, data = todo.pop(0)
-                entries.append(Entry(event, now, data))
-                for effect in self._apply(event, data):
-                    commands.extend(self._command(effect, now, todo))
-            if not (ended := self._ended_waits()):
-                return entries, commands
-            todo.extend(ended)
+                if self.keeps:
+                    entries.append(Entry(event, now, data))
+                for effect in facts.learn(event, data, now).effects:
+                    if effect.__class__ is Finished:
+                        ended = True
+                        continue
+                    commands.extend(calls.of(effect, now, todo))
+                    if effect.__class__ is Refused:
+                        entries.append(Entry(f"#alert({event})", now))
+            if not calls.waits or not self._end_waits(todo, commands):
+                break
+        if ended:
+            self._rest(commands)
+        return entries, commands
 
-    def _apply(self, event: str, data: Any) -> tuple[Effect, ...]:
-        """Fold one entry into the run."""
-        before = self.state
-        move = self.machine.step(before, event)
-        self.events.append(event)
-        self.state = move.state
-        if move.ignored is not None:
-            self.ignored += 1
-            return ()
-        name, _, inside = event.partition("(")
-        path = inside[:-1]
-        if name in {"done", "landed"}:
-            self.results[path] = data
-        elif name == "items":
-            self.items[path.rpartition(",")[0]] = data
-        elif name == "chose" and path.endswith("/@given,given"):
-            self.inputs[path.removesuffix("/@given,given")] = data
-        if self.cause is None:
-            self._find_cause(name, path, data)
-        return move.effects
+    def _rest(self, commands: list[Command]) -> None:
+        status = self.facts.state.status
+        self.resting = status.resting
+        if status is Status.STUCK:
+            owed = self.machine.unresolved(self.facts.state)
+            told = ", ".join(f"{what} '{path}'" for path, what in owed.items())
+            commands.append(Alert(f"stuck: {told}"))
 
-    def _find_cause(self, name: str, path: str, data: Any) -> None:
-        if self.machine.status(self.state) is not Status.COMPENSATING and (
-            self.state["@saga"] in {"running", "committed", "done"}
-        ):
-            return
-        error = data if isinstance(data, BaseException) else None
-        kind = {"rejected": "rejected", "absent": "rejected", "deadline": "deadline"}
-        kind["cancel"] = "cancel"
-        where = "" if name in {"deadline", "cancel"} else path
-        self.cause = Cause(where, kind.get(name, "unknown"), str(error or ""), error)
-
-    def _ended_waits(self) -> list[tuple[str, Any]]:
+    def _end_waits(self, todo: list[tuple[str, Any]], commands: list[Command]) -> bool:
         """Pending answers and pauses of a scope that turns back: their time is up."""
-        ended = []
-        for (kind, path), attempt in list(self.flight.items()):
-            placed = self.layout.steps.get(path)
-            if kind != "call" or placed is None:
+        facts = self.facts
+        for path in sorted(self.calls.waits):
+            placed = self.layout.steps[path]
+            lasting = placed.kind in {Kind.PIVOT, Kind.RETRIABLE}
+            if lasting or facts.state[placed.scope] in {"running", "committed"}:
                 continue
-            waits = path in self.pending or placed.step.pause_for is not None
-            if not waits or placed.kind in {Kind.PIVOT, Kind.RETRIABLE}:
-                continue
-            if self.state[placed.scope] not in {"running", "committed"}:
-                del self.flight[kind, path]
-                self.doubted.add((path, attempt))
-                ended.append((f"unknown({path})", None))
-        return ended
-
-    # ------------------------------------------------------------------ carrying out
-
-    def _command(self, effect: Effect, now: float, todo: list[tuple[str, Any]]) -> list[Command]:
-        kind = _KINDS.get(type(effect))
-        if kind is not None:
-            return self._call(kind, effect.target, now)  # type: ignore[union-attr]
-        if isinstance(effect, Decide | Expand):
-            return self._ask(effect.target)
-        if isinstance(effect, SetTimer):
-            return self._wait(effect.target, now, todo)
-        if isinstance(effect, CancelTimer):
-            what = "deadline" if effect.target.endswith("@stop") else "retry"
-            return [Wake((what, effect.target), None)]
-        return []
-
-    def _call(self, kind: str, path: str, now: float) -> list[Command]:
-        attempt = self.attempts[kind, path] = self.attempts.get((kind, path), 0) + 1
-        self.flight[kind, path] = attempt
-        return self._invoke(kind, path, attempt, now)
-
-    def _invoke(self, kind: str, path: str, attempt: int, now: float) -> list[Command]:
-        leg = (kind, path, attempt)
-        placed = self.layout.steps.get(path)
-        if placed is None:
-            return self._invoke_whole(leg, now)
-        context = self._context(placed, attempt, compensating=kind == "compensate")
-        if kind == "compensate":
-            function, timeout = placed.step.compensate, placed.compensation_timeout
-            arguments: tuple[Any, ...] = (context, self.results.get(path))
-        else:
-            function = placed.step.query if kind == "query" else placed.step.action
-            timeout = placed.timeout
-            arguments = (context,)
-            if kind == "call" and placed.step.pause_for is not None:
-                pause = placed.step.pause_for
-                seconds = pause(context) if callable(pause) else pause
-                return [Wake(("pause", path), now + seconds)]
-        assert function is not None  # noqa: S101 - the machine has no such leg otherwise
-        commands: list[Command] = [Invoke(leg, function, arguments, timeout)]
-        if timeout is not None:
-            commands.append(Wake((kind, path), now + timeout))
-        return commands
-
-    def _invoke_whole(self, leg: Leg, now: float) -> list[Command]:
-        kind, path, attempt = leg
-        scope = self.layout.scopes[path]
-        assert scope.compensate is not None  # noqa: S101 - only then does the machine ask
-        context = Context._of(self._view(path), path, attempt, True, *self._copy(scope.copies))  # noqa: FBT003, SLF001 - one library
-        timeout = scope.compensation_timeout
-        results = {
-            inner.removeprefix(f"{path}/"): value
-            for inner, value in self.results.items()
-            if inner.startswith(f"{path}/")
-        }
-        commands: list[Command] = [Invoke(leg, scope.compensate, (context, results), timeout)]
-        if timeout is not None:
-            commands.append(Wake((kind, path), now + timeout))
-        return commands
-
-    def _ask(self, path: str) -> list[Command]:
-        placed = self.layout.decisions[path]
-        kind = "expand" if isinstance(placed, PlacedEach) else "decide"
-        self.flight[kind, path] = 1
-        function = placed.chooser if isinstance(placed, PlacedChoice) else placed.items
-        scope = placed.scope
-        if path.endswith("/@given"):
-            scope = self.layout.scopes[scope].parent or scope
-        context = Context._of(self._view(scope), path, 1, False, *self._copy(placed.copies))  # noqa: FBT003, SLF001 - one library
-        return [Invoke((kind, path, 1), function, (context,))]
-
-    def _wait(self, path: str, now: float, todo: list[tuple[str, Any]]) -> list[Command]:
-        if path.endswith("@stop"):
-            scope = path.removesuffix("@stop").rstrip("/") or "@saga"
-            deadline = self.layout.scopes[scope].deadline
-            assert deadline is not None  # noqa: S101 - only then does the machine set a timer
-            return [Wake(("deadline", path), now + deadline)]
-        kind, retry = self._patience(path)
-        wait = retry.wait(self.attempts.get((kind, path), 1) + 1, self.luck())
-        after = self.after.pop(path, 0.0)
-        if wait is None:
-            todo.append((f"exhausted({path})", None))
-            return []
-        return [Wake(("retry", path), now + max(wait, after))]
-
-    def _patience(self, path: str) -> tuple[str, Retry]:
-        local = self.state[path]
-        if local == "whole_waiting":
-            return "compensate", self.layout.scopes[path].compensation_retry
-        placed = self.layout.steps[path]
-        if local == "compensation_waiting":
-            return "compensate", placed.compensation_retry
-        return "query" if local == "query_waiting" else "call", placed.retry
-
-    def _view(self, scope: str) -> _View:
-        """The input of a scope: its own, where it was given one, else its parent's."""
-        view = self._views.get(scope)
-        if view is None:
-            at: str | None = scope
-            while at is not None and at not in self.inputs:
-                at = self.layout.scopes[at].parent
-            value = self.input if at is None else self.inputs[at]
-            view = self._views[scope] = _View(self, value)
-        return view
-
-    def _copy(self, copies: tuple[tuple[str, int], ...]) -> tuple[Any, int | None]:
-        if not copies:
-            return None, None
-        path, index = copies[-1]
-        return self.items[path][index], index
-
-    def _context(self, placed: PlacedStep, attempt: int, *, compensating: bool) -> Any:
-        item, index = self._copy(placed.copies)
-        view = self._view(placed.scope)
-        return Context._of(view, placed.path, attempt, compensating, item, index)  # noqa: SLF001 - one library
-
-    # ------------------------------------------------------------------ going on
-
-    def recover(self, entries: Iterable[Entry], now: float) -> tuple[list[Entry], list[Command]]:
-        """
-        Fold a journal and go on: what is owed is asked for again (machine.md 4).
-
-        A call that was open is made again under the same key when the step is idempotent, without
-        counting as an attempt; else, and at the third recovery of the same call, it is unknown.
-        """
-        for entry in entries:
-            self._fold(entry)
-        if self.state.status.resting:
-            return [], []
-        notes: list[Entry] = [Entry("#recovered", now)]
-        commands: list[Command] = []
-        todo: list[tuple[str, Any]] = []
-        for effect in self.machine.owed(self.state):
-            commands.extend(self._again(effect, now, todo))
-        more, then = self._feed(todo, now)
-        return [*notes, *more], [*commands, *then]
-
-    def _fold(self, entry: Entry) -> None:
-        if entry.event.startswith("#"):
-            if entry.event == "#recovered":
-                for leg in self.flight:
-                    self.recoveries[leg] = self.recoveries.get(leg, 0) + 1
-            elif entry.event.startswith("#pending("):
-                path = entry.event.removeprefix("#pending(")[:-1]
-                self.pending[path] = self.flight.get(("call", path), 1)
-            return
-        if entry.event == "start":
-            self._same(entry.data)
-        name, _, inside = entry.event.partition("(")
-        path = inside[:-1].partition(",")[0]
-        for kind in ("call", "query", "compensate", "decide", "expand"):
-            if name in _ENDS[kind] and (kind, path) in self.flight:
-                attempt = self.flight.pop((kind, path))
-                self.recoveries.pop((kind, path), None)
-                self.pending.pop(path, None)
-                if name == "unknown":
-                    self.doubted.add((path, attempt))
-        for effect in self._apply(entry.event, entry.data):
-            self._command(effect, entry.at, [])
-
-    def _same(self, header: Any) -> None:
-        if header["saga"] != self.saga.name:
-            message = f"belongs to saga '{header['saga']}', not to '{self.saga.name}'"
-            raise RunConflictError(run_id=self.run_id, message=message)
-        if header["fingerprint"] != self.machine.fingerprint:
-            theirs, ours = header["fingerprint"], self.machine.fingerprint
-            message = f"was started by machine {theirs}, this is {ours}"
-            raise RunConflictError(run_id=self.run_id, message=message)
-        if self.input is not None and header["input"] != self.input:
-            raise RunConflictError(run_id=self.run_id, message="was started with another input")
-        self.input = header["input"]
-
-    def _again(self, effect: Effect, now: float, todo: list[tuple[str, Any]]) -> list[Command]:
-        if isinstance(effect, Call):
-            placed = self.layout.steps[effect.target]
-            leg = ("call", effect.target)
-            if effect.target in self.pending:
-                return []
-            worn = self.recoveries.get(leg, 0) + 1 >= _POISONOUS
-            readonly = placed.kind is Kind.READONLY
-            if worn or not (placed.contract.idempotent or readonly):
-                attempt = self.flight.pop(leg)
-                self.doubted.add((effect.target, attempt))
-                todo.append((f"unknown({effect.target})", None))
-                return []
-            return self._invoke("call", effect.target, self.flight[leg], now)
-        if isinstance(effect, Compensate | Query):
-            kind = "compensate" if isinstance(effect, Compensate) else "query"
-            if kind == "compensate" and self.recoveries.get((kind, effect.target), 0) + 1 >= (
-                _POISONOUS
-            ):
-                self.flight.pop((kind, effect.target))
-                todo.append((f"unknown({effect.target})", None))
-                return []
-            return self._invoke(kind, effect.target, self.flight[kind, effect.target], now)
-        return self._command(effect, now, todo)
+            facts.doubted.add((path, facts.flight.pop(("call", path))))
+            facts.pending.pop(path, None)
+            commands.extend(self.calls.over("call", path))
+            todo.append((f"unknown({path})", None))
+        return bool(todo)
 
     def outcome(self) -> Outcome[Any]:
         """How it stands."""
+        facts = self.facts
+        status = facts.state.status
         return Outcome(
             self.run_id,
-            self.machine.status(self.state),
-            dict(self.results),
-            tuple(self.events),
-            self.cause,
-            self.machine.unresolved(self.state),
+            status,
+            dict(facts.results),
+            tuple(facts.events),
+            facts.cause,
+            self.machine.unresolved(facts.state) if status is Status.STUCK else {},
             self.layout,
+            self.machine,
         )
 
 
-_KINDS: dict[type, str] = {Call: "call", Compensate: "compensate", Query: "query"}
-_ENDS = {
-    "call": {"done", "rejected", "transient", "unknown"},
-    "query": {"landed", "absent", "transient", "unknown"},
-    "compensate": {"compensated", "transient", "unknown"},
-    "decide": {"chose", "chooser_failed"},
-    "expand": {"items", "chooser_failed"},
-}
+def outcome_of(kind: str, placed: PlacedStep | None, error: BaseException) -> str:
+    """
+    What an exception says of a call (R2): rejected, absent, transient, or else unknown.
+
+    An undo has no rejection. A predicate of the user's that raises has not spoken.
+    """
+    if isinstance(error, Transient):
+        return "transient"
+    if kind == "compensate":
+        return "unknown"
+    rejects = None if placed is None else placed.rejects
+    transient = None if placed is None else placed.transient
+    if isinstance(error, Rejected) or _says(rejects, error):
+        return "absent" if kind == "query" else "rejected"
+    return "transient" if _says(transient, error) else "unknown"
+
+
+def _says(predicate: Callable[[BaseException], bool] | None, error: BaseException) -> bool:
+    if predicate is None or not isinstance(error, Exception):
+        return False
+    try:
+        return bool(predicate(error))
+    except Exception:  # noqa: BLE001 - the outcome is unknown then, and the run goes on
+        return False

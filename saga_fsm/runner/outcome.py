@@ -9,7 +9,8 @@ from typing_extensions import TypeVar
 
 from saga_fsm.definition.layout import Layout
 from saga_fsm.definition.steps import Step
-from saga_fsm.machine import Status
+from saga_fsm.machine import Machine, Status
+from saga_fsm.path import Path
 
 
 Input = TypeVar("Input", default=Any)
@@ -55,6 +56,12 @@ class Outcome(Generic[Input]):
     cause: Cause | None
     unresolved: dict[str, str]
     _layout: Layout = attrs.field(repr=False, eq=False)
+    _machine: Machine = attrs.field(repr=False, eq=False)
+
+    @property
+    def path(self) -> Path:
+        """Each move of the run, in order: prints itself, and replays."""
+        return Path.of_events(self._machine, self.events)
 
     def result_of(self, step: Step[Any, Any, Any, R] | str) -> R:
         """

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
+import os
 import queue
+import random as chance
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import attrs
+
+from saga_fsm.definition import Saga
+from saga_fsm.definition.layout import lay_out
 from saga_fsm.errors import SagaError
 from saga_fsm.ports import Clock, Entry, Journal
-from saga_fsm.runner.driver import Command, Driver, Invoke, Leg, TimerKey, Wake
+from saga_fsm.runner.commands import Alert, Command, Invoke, Leg, TimerKey, Wake
+from saga_fsm.runner.driver import Driver
 from saga_fsm.runner.outcome import Outcome
 
 
@@ -41,31 +47,60 @@ class SystemClock:
         busy: bool,  # noqa: ARG002 - a real clock runs by itself
     ) -> Any:
         """Wait for an answer at most so long, on the running loop."""
+        if seconds is None:
+            return await get()
         try:
-            return await asyncio.wait_for(get(), seconds)
+            async with asyncio.timeout(seconds):
+                return await get()
         except TimeoutError:
             return None
 
 
-def call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """Call an action, sync or async, to its end."""
-    value = function(*arguments)
-    if inspect.isawaitable(value):
+SYSTEM_CLOCK = SystemClock()
 
-        async def finish() -> Any:
-            return await value
 
-        return asyncio.run(finish())
-    return value
+@attrs.frozen
+class Order:
+    """An operator's word, with who said it and why."""
+
+    event: str
+    by: str = ""
+    note: str = ""
+
+
+def driver_of(  # noqa: PLR0913 - keyword-only facts of one run
+    saga: Saga[Any, Any, Any],
+    *,
+    input: Any,  # noqa: A002 - the interface's word
+    services: Any,
+    journal: Journal | None,
+    run_id: str | None,
+    random: chance.Random | None,
+    answers: dict[Any, Callable[[Any], Any]] | None,
+) -> Driver:
+    """The driver of one run, with what a shell was given."""
+    find = lay_out(saga).find
+    return Driver(
+        saga,
+        input=input,
+        run_id=run_id or os.urandom(16).hex(),
+        services=services,
+        answers={find(step): answer for step, answer in answers.items()} if answers else {},
+        luck=(random or chance).random,
+        keeps=journal is not None,
+    )
 
 
 class Shell:
     """The part of a run that needs a journal and a clock, but neither threads nor tasks."""
 
-    def __init__(self, driver: Driver, journal: Journal | None, clock: Clock) -> None:
+    def __init__(
+        self, driver: Driver, journal: Journal | None, clock: Clock | None, order: Order | None
+    ) -> None:
         self.driver = driver
         self.journal = journal
-        self.clock = clock
+        self.clock = clock or SYSTEM_CLOCK
+        self.order = order
         self.written = 0
         self.timers: dict[TimerKey, float] = {}
         self.calls: list[Invoke] = []
@@ -79,8 +114,16 @@ class Shell:
         if entries:
             self.written = len(entries)
             self.take(self.driver.recover(entries, now))
+        elif self.order is not None:
+            raise SagaError(
+                f"there is no run '{self.driver.run_id}' in this journal\n"
+                "  An operator decides about a run that was started: check the id and the journal."
+            )
         else:
             self.take(self.driver.start(now))
+        if self.order is not None:
+            data = {"by": self.order.by, "note": self.order.note}
+            self.take(self.driver.ordered(self.order.event, now, data))
 
     def closed(self) -> Outcome[Any]:
         """The outcome, unless the run was interrupted: then that is raised, once all is undone."""
@@ -90,12 +133,11 @@ class Shell:
 
     def until_due(self) -> float | None:
         """Seconds to the next timer; None when there is none and an answer will come."""
-        due = min(self.timers.values(), default=None)
-        if due is not None:
-            return max(0.0, due - self.clock.now())
+        if self.timers:
+            return max(0.0, min(self.timers.values()) - self.clock.now())
         if self.flying:
             return None
-        waiting = ", ".join(f"'{path}'" for path in self.driver.pending)
+        waiting = ", ".join(f"'{path}'" for path in self.driver.facts.pending)
         raise SagaError(
             f"run '{self.driver.run_id}' waits for {waiting}, and nobody can answer here\n"
             "  Give answers={step: function of ctx}, or the step a timeout."
@@ -113,14 +155,19 @@ class Shell:
             self.take(self.driver.returned(leg, value, now))
             return
         self.take(self.driver.raised(leg, error, now))
-        if not isinstance(error, Exception):
+        # A step that cancelled itself has an unknown outcome (R2); nobody has cancelled the run.
+        if not isinstance(error, Exception | asyncio.CancelledError):
             self.interrupted(error)
 
     def ring(self) -> None:
         """Let the timers ring whose time has come, earliest first."""
+        if not self.timers:
+            return
         now = self.clock.now()
         for key, at in sorted(self.timers.items(), key=lambda pair: pair[1]):
-            if at <= now and self.timers.pop(key, None) is not None:
+            # What an earlier one set anew, or took back, does not ring.
+            if at <= now and self.timers.get(key) == at:
+                del self.timers[key]
                 self.take(self.driver.woke(key, now))
 
     def interrupted(self, error: BaseException) -> None:
@@ -131,16 +178,24 @@ class Shell:
         logger.info("interrupted: going back", extra={"run_id": self.driver.run_id})
         self.take(self.driver.heard("cancel", self.clock.now()))
 
+    def write(self, entries: list[Entry]) -> None:
+        """Append; whoever else has written in the meantime owns the run, and this raises."""
+        if self.journal is not None:
+            self.written = self.journal.append(self.driver.run_id, entries, expected=self.written)
+
     def take(self, told: tuple[list[Entry], list[Command]]) -> None:
         """Journal first; only then do anything."""
         entries, commands = told
-        if self.journal is not None and entries:
-            self.written = self.journal.append(self.driver.run_id, entries, expected=self.written)
+        if entries:
+            self.write(entries)
         for command in commands:
-            if isinstance(command, Invoke):
+            if command.__class__ is Invoke:
                 self.calls.append(command)
             elif isinstance(command, Wake):
                 if command.at is None:
                     self.timers.pop(command.key, None)
                 else:
                     self.timers[command.key] = command.at
+            elif isinstance(command, Alert):
+                extra = {"run_id": self.driver.run_id, "saga": self.driver.machine.name}
+                logger.warning("run %s: %s", self.driver.run_id, command.message, extra=extra)

@@ -3,82 +3,159 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import queue
-import random as luck
+import random as chance
 import threading
-import uuid
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from saga_fsm.definition import Saga
-from saga_fsm.definition.layout import lay_out
 from saga_fsm.errors import RunningLoopError
 from saga_fsm.ports import Clock, Journal
-from saga_fsm.runner.driver import Driver, Invoke, Leg
+from saga_fsm.runner.commands import Invoke, Leg
+from saga_fsm.runner.driver import Driver
+from saga_fsm.runner.interrupts import Interrupts
+from saga_fsm.runner.loop import PrivateLoop, is_async, is_awaitable
 from saga_fsm.runner.outcome import Outcome
-from saga_fsm.runner.shell import Shell, SystemClock, call
+from saga_fsm.runner.shell import Order, Shell, driver_of
 
 
 class ThreadShell(Shell):
     """One run on this thread; calls that may not block it get threads of their own."""
 
-    def __init__(self, driver: Driver, journal: Journal | None, clock: Clock) -> None:
-        super().__init__(driver, journal, clock)
-        self.told: queue.SimpleQueue[tuple[Leg, Any, BaseException | None]] = queue.SimpleQueue()
+    def __init__(
+        self,
+        driver: Driver,
+        journal: Journal | None,
+        clock: Clock | None,
+        order: Order | None = None,
+    ) -> None:
+        super().__init__(driver, journal, clock, order)
+        # The bell only wakes: what is told lies in the deque, where no interrupt can lose it.
+        self.bell: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self.told: deque[tuple[Leg, Any, BaseException | None]] = deque()
+        self.interrupts = Interrupts()
+        self.loop = PrivateLoop()
 
     def run(self) -> Outcome[Any]:
         """Carry out until the run rests; then re-raise what interrupted it."""
-        self.open()
-        while not self.driver.state.status.resting:
-            try:
+        self.interrupts.begin()
+        try:
+            self.open()
+            while not self.driver.resting:
                 self._once()
-            except KeyboardInterrupt as error:
-                self.interrupted(error)
+        finally:
+            self.loop.close()
+            self.interrupts.end()
         return self.closed()
 
     def _once(self) -> None:
         """One thing that happens: a call of our own, an answer, or a timer."""
-        if self.calls and not self.flying and self._may_block():
-            self._inline(self.calls.pop())
-            return
-        while self.calls:
-            self._thread(self.calls.pop(0))
-        wait = self.until_due()
-        answer = self.clock.wait(
-            lambda seconds: self.told.get(timeout=seconds), wait, busy=self.flying > 0
-        )
-        self.ring()
-        if answer is not None:
-            self.answered(*answer)
+        calls = self.calls
+        if len(calls) == 1 and not self.flying and self._may_block(calls[0]):
+            self._inline(calls.pop())
+        else:
+            while calls:
+                self._thread(calls.pop(0))
+            self._wait()
+        try:
+            self.interrupts.let_through()
+        except BaseException as error:  # noqa: BLE001 - whatever the program's own handler raises
+            self.interrupted(error)
 
-    def _may_block(self) -> bool:
-        """One call, no timeout, and no timer but the deadline, which is heard when it returns."""
-        return (
-            len(self.calls) == 1
-            and self.calls[0].timeout is None
-            and all(key[0] == "deadline" for key in self.timers)
+    def _may_block(self, invoke: Invoke) -> bool:
+        """No timeout, and no timer but the deadline, which is heard when the call returns."""
+        return invoke.timeout is None and (
+            not self.timers or all(key[0] == "deadline" for key in self.timers)
         )
 
     def _inline(self, invoke: Invoke) -> None:
-        try:
-            value, error = call(invoke.function, invoke.arguments), None
-        except BaseException as raised:  # noqa: BLE001 - the driver says what it means
-            value, error = None, raised
+        """Call it on this thread; and, as long as one plain call follows another, those too."""
+        interrupts, driver, now = self.interrupts, self.driver, self.clock.now
+        while True:
+            error: BaseException | None = None
+            try:
+                interrupts.open = True
+                value = invoke.function(*invoke.arguments)
+                interrupts.open = False
+            except BaseException as raised:  # noqa: BLE001 - the driver says what it means
+                interrupts.open = False
+                value, error = None, raised
+            if is_awaitable(value):
+                self.flying += 1
+                self.loop.begin(partial(_same, value), self._tell(invoke.leg))
+                return
+            if self.timers:
+                self.ring()
+            passed = driver.passed(invoke.leg, value, now()) if error is None else None
+            if passed is None:
+                self.settle(invoke.leg, value, error)
+                return
+            entries, invoke = passed
+            if entries:
+                self.write(entries)
+            if interrupts.held:
+                self.calls.append(invoke)
+                return
+
+    def _wait(self) -> None:
+        """Hear one answer; else wait for one until a timer is due."""
+        if not self.told:
+            until = self.until_due()
+            try:
+                self.interrupts.open = True
+                self.clock.wait(self._listen, until, busy=self.flying > 0)
+                self.interrupts.open = False
+            except Exception:
+                raise
+            except BaseException as error:  # noqa: BLE001 - an interrupt, whatever its name
+                self.interrupted(error)
+                return
+            finally:
+                self.interrupts.open = False
+        if self.told:
+            self.answered(*self.told.popleft())
         self.ring()
-        self.settle(invoke.leg, value, error)
+
+    def _listen(self, seconds: float | None) -> bool:
+        return self.bell.get(timeout=seconds)
+
+    def _tell(self, leg: Leg) -> Callable[[Any, BaseException | None], None]:
+        def tell(value: Any, error: BaseException | None) -> None:
+            self.told.append((leg, value, error))
+            self.bell.put(True)  # noqa: FBT003 - a bell says one thing
+
+        return tell
 
     def _thread(self, invoke: Invoke) -> None:
+        self.flying += 1
+        tell = self._tell(invoke.leg)
+        if is_async(invoke.function):
+            self.loop.begin(partial(invoke.function, *invoke.arguments), tell)
+            return
+
         def work() -> None:
             try:
-                value = call(invoke.function, invoke.arguments)
+                value = invoke.function(*invoke.arguments)
             except BaseException as error:  # noqa: BLE001 - the driver says what it means
-                self.told.put((invoke.leg, None, error))
+                tell(None, error)
+                return
+            if is_awaitable(value):
+                self.loop.begin(partial(_same, value), tell)
             else:
-                self.told.put((invoke.leg, value, None))
+                tell(value, None)
 
         # A daemon: a call that never returns keeps neither the run nor the interpreter.
-        self.flying += 1
-        threading.Thread(target=work, name=f"saga {invoke.leg[1]}", daemon=True).start()
+        context = contextvars.copy_context()
+        name = f"saga {invoke.leg[1]}"
+        threading.Thread(target=context.run, args=(work,), name=name, daemon=True).start()
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def run(  # noqa: PLR0913 - keyword-only options of one run
@@ -89,7 +166,7 @@ def run(  # noqa: PLR0913 - keyword-only options of one run
     journal: Journal | None = None,
     run_id: str | None = None,
     clock: Clock | None = None,
-    random: luck.Random | None = None,
+    random: chance.Random | None = None,
     answers: dict[Any, Callable[[Any], Any]] | None = None,
 ) -> Outcome[Any]:
     """
@@ -98,8 +175,9 @@ def run(  # noqa: PLR0913 - keyword-only options of one run
     A saga that went back cleanly is an outcome, not an exception. Whatever interrupts the run
     (``KeyboardInterrupt``, ``SystemExit``) compensates first and is raised again then; a second
     interrupt stops at once. With ``journal=`` and the ``run_id`` of an interrupted run it goes on
-    with that run. Branches run at the same time, on threads. A step whose time is up cannot be
-    stopped: it counts as unknown, and its thread keeps nobody.
+    with that run. Branches run at the same time, on threads; async actions on a loop of the run's
+    own. A step whose time is up cannot be stopped: it counts as unknown, and its thread keeps
+    nobody.
 
     Args:
         saga: the definition.
@@ -117,13 +195,59 @@ def run(  # noqa: PLR0913 - keyword-only options of one run
     """
     if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the public way raises
         raise RunningLoopError
-    layout = lay_out(saga)
-    driver = Driver(
+    driver = driver_of(
         saga,
         input=input,
-        run_id=run_id or uuid.uuid4().hex,
         services=services,
-        answers={layout.find(step): answer for step, answer in (answers or {}).items()},
-        luck=(random or luck).random,
+        journal=journal,
+        run_id=run_id,
+        random=random,
+        answers=answers,
     )
-    return ThreadShell(driver, journal, clock or SystemClock()).run()
+    return ThreadShell(driver, journal, clock).run()
+
+
+def operate(  # noqa: PLR0913 - keyword-only options of one run
+    saga: Saga[Any, Any],
+    event: str,
+    *,
+    journal: Journal,
+    run_id: str,
+    by: str = "",
+    note: str = "",
+    services: Any = None,
+    clock: Clock | None = None,
+    random: chance.Random | None = None,
+    answers: dict[Any, Callable[[Any], Any]] | None = None,
+) -> Outcome[Any]:
+    """
+    Write an operator's word into a stuck run's journal, and go on with the run until it rests.
+
+    Args:
+        saga: the definition of the run.
+        event: ``retry(charge)`` or ``resolve(charge,compensated)``, ``done``, ``not_landed``.
+        journal: where the run is kept.
+        run_id: the run.
+        by: who says so; kept with the entry.
+        note: why; kept with the entry.
+        services: given to every step as ``ctx.services``.
+        clock: time; None is this machine's.
+        random: luck for jitter.
+        answers: outcomes of pending steps where nobody delivers, by step.
+
+    Raises:
+        NoTransitionError: it cannot be true in the run's state; nothing was written.
+        SagaError: there is no such run.
+    """
+    if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the public way raises
+        raise RunningLoopError
+    driver = driver_of(
+        saga,
+        input=None,
+        services=services,
+        journal=journal,
+        run_id=run_id,
+        random=random,
+        answers=answers,
+    )
+    return ThreadShell(driver, journal, clock, Order(event, by, note)).run()

@@ -3,82 +3,151 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import random as luck
+import contextvars
+import random as chance
 import threading
-import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from saga_fsm.definition import Saga
-from saga_fsm.definition.layout import lay_out
 from saga_fsm.ports import Clock, Journal
-from saga_fsm.runner.driver import Driver, Invoke, Leg
+from saga_fsm.runner.commands import Invoke, Leg
+from saga_fsm.runner.driver import Driver
+from saga_fsm.runner.loop import is_async, is_awaitable
 from saga_fsm.runner.outcome import Outcome
-from saga_fsm.runner.shell import Shell, SystemClock, call
+from saga_fsm.runner.shell import Shell, driver_of
 
 
 class TaskShell(Shell):
     """One run on the running loop; every call is a task or a thread of its own."""
 
-    def __init__(self, driver: Driver, journal: Journal | None, clock: Clock) -> None:
-        super().__init__(driver, journal, clock)
-        self.told: asyncio.Queue[tuple[Leg, Any, BaseException | None]] = asyncio.Queue()
+    def __init__(self, driver: Driver, journal: Journal | None, clock: Clock | None) -> None:
+        super().__init__(driver, journal, clock, None)
+        self.told: deque[tuple[Leg, Any, BaseException | None]] = deque()
         self.tasks: set[asyncio.Task[None]] = set()
         self.loop = asyncio.get_running_loop()
+        self.waiter: asyncio.Future[None] | None = None
+        self.broken: Exception | None = None
+        self.stopped = False
 
     async def run(self) -> Outcome[Any]:
         """Carry out until the run rests; then re-raise what interrupted it."""
-        self.open()
-        while not self.driver.state.status.resting:
-            try:
+        try:
+            self.open()
+            while not self.driver.resting:
                 await self._once()
-            except asyncio.CancelledError as error:
-                # The calls are tasks of their own: they are not cancelled with the waiter.
-                self.interrupted(error)
+        finally:
+            self.stopped = True
         return self.closed()
 
     async def _once(self) -> None:
+        """Begin what is to be called, then hear one answer, or a timer."""
         while self.calls:
             self._begin(self.calls.pop(0))
-        wait = self.until_due()
-        answer = await self.clock.wait_async(self.told.get, wait, busy=self.flying > 0)
+        if not self.told:
+            until = self.until_due()
+            try:
+                await self.clock.wait_async(self._listen, until, busy=self.flying > 0)
+            except asyncio.CancelledError as error:
+                # The calls are tasks of their own: they are not cancelled with the waiter.
+                self.interrupted(error)
+                return
+        if self.broken is not None:
+            raise self.broken
+        if self.told:
+            self.answered(*self.told.popleft())
         self.ring()
-        if answer is not None:
-            self.answered(*answer)
+
+    async def _listen(self) -> bool:
+        """Until something was told; it stays in the deque, where no cancellation can lose it."""
+        if not self.told and self.broken is None and not self.calls:
+            self.waiter = self.loop.create_future()
+            await self.waiter
+        return True
+
+    def _tell(self, leg: Leg, value: Any, error: BaseException | None) -> None:
+        self.told.append((leg, value, error))
+        self._wake()
+
+    def _wake(self) -> None:
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
 
     def _begin(self, invoke: Invoke) -> None:
         self.flying += 1
-        if inspect.iscoroutinefunction(invoke.function):
-            task = self.loop.create_task(
-                self._finish(invoke.leg, invoke.function(*invoke.arguments))
-            )
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+        if is_async(invoke.function):
+            self._task(invoke.leg, invoke.function, invoke.arguments)
             return
 
         def work() -> None:
             try:
-                answer = (invoke.leg, call(invoke.function, invoke.arguments), None)
+                value = invoke.function(*invoke.arguments)
             except BaseException as error:  # noqa: BLE001 - the driver says what it means
-                self._tell((invoke.leg, None, error))
+                self._from_thread(self._tell, invoke.leg, None, error)
+                return
+            if is_awaitable(value):
+                self._from_thread(self._task, invoke.leg, _same, (value,))
             else:
-                self._tell(answer)
+                self._from_thread(self._tell, invoke.leg, value, None)
 
-        threading.Thread(target=work, name=f"saga {invoke.leg[1]}", daemon=True).start()
+        context = contextvars.copy_context()
+        name = f"saga {invoke.leg[1]}"
+        threading.Thread(target=context.run, args=(work,), name=name, daemon=True).start()
 
-    async def _finish(self, leg: Leg, awaitable: Awaitable[Any]) -> None:
-        try:
-            value = await awaitable
-        except BaseException as error:  # noqa: BLE001 - the driver says what it means
-            self.told.put_nowait((leg, None, error))
-        else:
-            self.told.put_nowait((leg, value, None))
+    def _task(
+        self, leg: Leg, function: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...]
+    ) -> None:
+        task = self.loop.create_task(self._finish(leg, function, arguments))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
-    def _tell(self, answer: tuple[Leg, Any, BaseException | None]) -> None:
-        """From a thread; a loop that has been closed meanwhile wants no news."""
+    async def _finish(
+        self, leg: Leg, function: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...]
+    ) -> None:
+        """Await a call; and, as long as one plain call follows another, those too: a task less."""
+        while True:
+            try:
+                value = await function(*arguments)
+            except BaseException as error:  # noqa: BLE001 - the driver says what it means
+                self._tell(leg, None, error)
+                return
+            try:
+                invoke = self._next(leg, value)
+            except Exception as error:  # noqa: BLE001 - the run ends with it, not only this task
+                self.broken = error
+                self._wake()
+                return
+            if invoke is None:
+                return
+            leg, function, arguments = invoke.leg, invoke.function, invoke.arguments
+
+    def _next(self, leg: Leg, value: Any) -> Invoke | None:
+        """The plain async call that follows this one; everything else is told to ``run``."""
+        # What was told before comes first; and who was stopped starts nothing more.
+        free = not self.told and not self.stopped
+        passed = self.driver.passed(leg, value, self.clock.now()) if free else None
+        if passed is None:
+            self._tell(leg, value, None)
+            return None
+        entries, invoke = passed
+        if entries:
+            self.write(entries)
+        if is_async(invoke.function):
+            return invoke
+        self.flying -= 1
+        self.calls.append(invoke)
+        self._wake()
+        return None
+
+    def _from_thread(self, function: Callable[..., None], *arguments: Any) -> None:
+        """A loop that has been closed meanwhile wants no news."""
         if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self.told.put_nowait, answer)
+            self.loop.call_soon_threadsafe(function, *arguments)
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 async def arun(  # noqa: PLR0913 - keyword-only options of one run
@@ -89,7 +158,7 @@ async def arun(  # noqa: PLR0913 - keyword-only options of one run
     journal: Journal | None = None,
     run_id: str | None = None,
     clock: Clock | None = None,
-    random: luck.Random | None = None,
+    random: chance.Random | None = None,
     answers: dict[Any, Callable[[Any], Any]] | None = None,
 ) -> Outcome[Any]:
     """
@@ -98,13 +167,13 @@ async def arun(  # noqa: PLR0913 - keyword-only options of one run
     Async actions are tasks, sync ones run in threads. A cancelled ``arun`` awaits what is in
     flight, compensates, and then raises the same ``CancelledError``; a second cancel stops at once.
     """
-    layout = lay_out(saga)
-    driver = Driver(
+    driver = driver_of(
         saga,
         input=input,
-        run_id=run_id or uuid.uuid4().hex,
         services=services,
-        answers={layout.find(step): answer for step, answer in (answers or {}).items()},
-        luck=(random or luck).random,
+        journal=journal,
+        run_id=run_id,
+        random=random,
+        answers=answers,
     )
-    return await TaskShell(driver, journal, clock or SystemClock()).run()
+    return await TaskShell(driver, journal, clock).run()

@@ -1,0 +1,106 @@
+"""Taking up a run again: fold its journal, then ask again for what is owed (machine.md 4)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+from saga_fsm.definition import Kind
+from saga_fsm.errors import RunConflictError
+from saga_fsm.machine import Call, Compensate, Effect, SetTimer
+from saga_fsm.ports import Entry
+from saga_fsm.runner.calls import Calls, Told
+from saga_fsm.runner.commands import Command
+from saga_fsm.runner.facts import ENDS, KINDS, Facts
+
+
+Recoveries: TypeAlias = Counter[tuple[str, str]]
+
+_POISONOUS = 3  # at this recovery an open call counts as unknown: it may be what kills its owners
+
+
+def fold(facts: Facts, entries: Iterable[Entry]) -> Recoveries:
+    """
+    Learn a journal; how often each open call was found open by a recovery before.
+
+    Raises:
+        RunConflictError: it is the journal of another saga, machine or input.
+    """
+    recoveries: Recoveries = Counter()
+    for entry in entries:
+        if entry.event.startswith("#"):
+            _note(facts, recoveries, entry)
+            continue
+        if entry.event == "start":
+            _same(facts, entry.data)
+        name, _, inside = entry.event.partition("(")
+        path = inside[:-1].partition(",")[0]
+        for kind, ends in ENDS.items():
+            if name in ends and (kind, path) in facts.flight:
+                attempt = facts.flight.pop((kind, path))
+                recoveries.pop((kind, path), None)
+                facts.pending.pop(path, None)
+                if (kind, name) == ("call", "unknown"):
+                    facts.doubted.add((path, attempt))
+        facts.learn(entry.event, entry.data, entry.at)
+    return recoveries
+
+
+def _note(facts: Facts, recoveries: Recoveries, entry: Entry) -> None:
+    if entry.event == "#recovered":
+        recoveries.update(facts.flight.keys())
+    elif entry.event.startswith("#pending("):
+        path = entry.event.removeprefix("#pending(")[:-1]
+        facts.pending[path] = facts.flight.get(("call", path), 1)
+
+
+def _same(facts: Facts, header: Any) -> None:
+    if header["saga"] != facts.saga.name:
+        message = f"belongs to saga '{header['saga']}', not to '{facts.saga.name}'"
+        raise RunConflictError(run_id=facts.run_id, message=message)
+    if header["fingerprint"] != facts.machine.fingerprint:
+        theirs, ours = header["fingerprint"], facts.machine.fingerprint
+        message = f"was started by machine {theirs}, this is {ours}"
+        raise RunConflictError(run_id=facts.run_id, message=message)
+    if facts.input is not None and header["input"] != facts.input:
+        raise RunConflictError(run_id=facts.run_id, message="was started with another input")
+    facts.input = header["input"]
+
+
+def again(  # noqa: PLR0913, PLR0917 - what a recovery has in its hands
+    facts: Facts,
+    calls: Calls,
+    recoveries: Recoveries,
+    effect: Effect,
+    now: float,
+    todo: list[Told],
+) -> list[Command]:
+    """
+    Ask again for one thing that is owed.
+
+    A call that was open is made again under the same key when the step is idempotent, without
+    counting as an attempt; else, and at the third recovery of the same call, it is unknown.
+    """
+    kind = KINDS.get(effect.__class__)
+    target: str = getattr(effect, "target", "")
+    if isinstance(effect, SetTimer):
+        return calls.of(effect, facts.since[target], todo)
+    if kind is None:
+        return []
+    leg = (kind, target)
+    placed = facts.layout.steps.get(target)
+    if isinstance(effect, Call) and placed is not None:
+        if target in facts.pending:
+            return calls.answer(placed, facts.pending[target], facts.since[target])
+        if placed.step.pause_for is not None:
+            return calls.make(kind, target, facts.since[target], todo)
+    poison = recoveries[leg] + 1 >= _POISONOUS and isinstance(effect, Call | Compensate)
+    safe = placed is None or placed.contract.idempotent or placed.kind is Kind.READONLY
+    if poison or (isinstance(effect, Call) and not safe):
+        attempt = facts.flight.pop(leg)
+        if kind == "call":
+            facts.doubted.add((target, attempt))
+        todo.append((f"unknown({target})", None))
+        return []
+    return calls.make(kind, target, now, todo)
