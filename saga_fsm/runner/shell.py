@@ -197,5 +197,9 @@ class Shell:
                 else:
                     self.timers[command.key] = command.at
             elif isinstance(command, Alert):
-                extra = {"run_id": self.driver.run_id, "saga": self.driver.machine.name}
-                logger.warning("run %s: %s", self.driver.run_id, command.message, extra=extra)
+                self.alert(command)
+
+    def alert(self, command: Alert) -> None:
+        """Tell people."""
+        extra = {"run_id": self.driver.run_id, "saga": self.driver.machine.name}
+        logger.warning("run %s: %s", self.driver.run_id, command.message, extra=extra)

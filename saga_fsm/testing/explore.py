@@ -1,0 +1,404 @@
+"""
+The search for a plan that breaks a saga: a tour of the machine, then every pair, then shrinking.
+
+The tour starts from the run without a fault and adds one fault at a time, at each place that the
+run comes to after its last one. A fault that was tried at the same place, with the machine and the
+participants in the same state, is not tried again: so the tour is finite, and takes each row of the
+table with each fault that fits. Two worlds may differ where the effect log sees no difference; that
+is why the plans of up to ``max_faults`` faults follow, none left out.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import attrs
+
+from saga_fsm.definition import Saga
+from saga_fsm.path import Path
+from saga_fsm.runner.outcome import Outcome
+from saga_fsm.testing.coverage import RowCoverage
+from saga_fsm.testing.effects import EffectLog
+from saga_fsm.testing.fitting import fitting, honest
+from saga_fsm.testing.oracles import Consistent, wrong
+from saga_fsm.testing.plan import EACH, Fault, FaultPlan, Injection
+from saga_fsm.testing.simulation import Answers, Loop, Simulation, Stage, Visit
+
+
+__all__ = ["Exploration", "Failure", "Replay", "explore_faults", "replay"]
+
+_SHOWN = 10
+_MOST_FAILURES = 10
+
+
+@attrs.frozen
+class Replay:
+    """
+    One run under a plan.
+
+    Args:
+        plan: what was to go wrong.
+        outcome: how the run ended.
+        reason: what is wrong with that; empty when nothing is.
+        world: what the steps acted on.
+        log: each call that reached it.
+        unfired: injections whose call never came: they tested nothing.
+    """
+
+    plan: FaultPlan
+    outcome: Outcome[Any]
+    reason: str
+    world: Any = attrs.field(repr=False)
+    log: EffectLog = attrs.field(repr=False)
+    unfired: tuple[Injection, ...] = ()
+    visits: tuple[Visit, ...] = attrs.field(default=(), repr=False)
+
+    @property
+    def consistent(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.reason
+
+    @property
+    def path(self) -> Path:
+        """The moves of the run; prints itself."""
+        return self.outcome.path
+
+
+@attrs.frozen
+class Failure:
+    """
+    A plan after which the world does not agree, as short as it could be made.
+
+    Args:
+        plan: replays by ``replay(saga, str(plan), ...)``.
+        outcome: how the run ended.
+        reason: what is wrong, in one sentence.
+        path: the moves of the run.
+    """
+
+    plan: FaultPlan
+    outcome: Outcome[Any]
+    reason: str
+    path: Path
+
+    def __str__(self) -> str:
+        moves = "\n".join(f"    {line}" for line in str(self.path).splitlines())
+        return f"{self.reason}\n  plan: {str(self.plan) or '(no fault)'}\n{moves}"
+
+
+@attrs.frozen
+class Exploration:
+    """
+    What a search found.
+
+    Args:
+        saga: the saga's name.
+        runs: how many plans were run.
+        coverage: the share of the table's rows that were taken, from 0 to 1.
+        failures: one for each different reason, each shrunk.
+        missed: the rows that no plan took.
+        fired: how often each fault was injected.
+        complete: whether the tour came to its end within ``max_runs``.
+    """
+
+    saga: str
+    runs: int
+    coverage: float
+    failures: tuple[Failure, ...]
+    missed: tuple[str, ...]
+    fired: dict[str, int]
+    complete: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether no plan failed."""
+        return not self.failures
+
+    def assert_ok(self) -> None:
+        """
+        Raise unless no plan failed.
+
+        Raises:
+            AssertionError: with each failure and the plan that replays it.
+        """
+        if not self.ok:
+            raise AssertionError(str(self))
+
+    def __str__(self) -> str:
+        verdict = "consistent" if self.ok else f"{len(self.failures)} kinds of failure"
+        tour = "" if self.complete else ", the tour was cut short"
+        faults = ", ".join(f"{fault} {count}" for fault, count in sorted(self.fired.items()))
+        lines = [
+            f"{self.saga}: {verdict} after {self.runs:,} runs{tour}",
+            f"  rows of the table taken: {self.coverage:.1%}",
+            f"  faults injected: {faults or 'none'}",
+        ]
+        if self.missed:
+            more = len(self.missed) - _SHOWN
+            lines.append(f"  never taken ({len(self.missed)}):")
+            lines.extend(f"    {row}" for row in self.missed[:_SHOWN])
+            lines.extend([f"    and {more} more"] if more > 0 else [])
+        for failure in self.failures:
+            lines.extend(["", str(failure)])
+        return "\n".join(lines)
+
+
+@attrs.frozen
+class _Case:
+    """A saga, its world and its oracle: what every plan of a search has in common."""
+
+    saga: Any
+    world: Callable[[], Any] | None
+    input: Any
+    consistent: Consistent | None
+    answers: Answers | None
+    stage: Stage | None
+    loop: Loop = attrs.field(factory=Loop)
+
+    @classmethod
+    def of(cls, saga: Any, world: Any, given: Any, consistent: Any, answers: Any) -> _Case:
+        stage = Stage.of(saga) if isinstance(saga, Saga) else None
+        if consistent is None:
+            consistent = getattr(world, "is_consistent", None)
+        return cls(saga, world, given, consistent, answers, stage)
+
+    def run(self, plan: FaultPlan) -> tuple[Replay, Simulation]:
+        """One run under a plan, on a world of its own."""
+        world = None if self.world is None else self.world()
+        stage = self.stage or Stage.of(self.saga(world))
+        visits: list[Visit] = []
+        fired: set[Injection] = set()
+
+        def watch(visit: Visit) -> Fault | None:
+            visits.append(visit)
+            injection = plan.at(visit.site, visit.number)
+            if injection is None or not honest(injection.fault, visit):
+                return None
+            fired.add(injection)
+            return injection.fault
+
+        simulation = Simulation(
+            stage,
+            world=world,
+            input=self.input,
+            loop=self.loop,
+            answers=self.answers,
+            watch=watch,
+        )
+        _play(simulation)
+        unfired = tuple(one for one in plan if one not in fired)
+        reason = wrong(simulation, self.consistent)
+        outcome = simulation.outcome()
+        done = Replay(plan, outcome, reason, world, simulation.log, unfired, tuple(visits))
+        return done, simulation
+
+
+def _play(simulation: Simulation) -> None:
+    """Until the run rests, nothing is on its way any more, and no operator says anything."""
+    simulation.begin()
+    for _ in range(simulation.patience):
+        simulation.finish()
+        if not _operator(simulation):
+            return
+
+
+def _operator(simulation: Simulation) -> bool:
+    for path in simulation.stuck_on():
+        word = simulation.ask_operator(path)
+        if word is not None and simulation.tell(path, word):
+            return True
+    return False
+
+
+def replay(  # noqa: PLR0913 - keyword-only parts of one run
+    saga: Any,
+    plan: FaultPlan | str,
+    *,
+    world: Callable[[], Any] | None = None,
+    input: Any = None,  # noqa: A002 - the interface's word
+    consistent: Consistent | None = None,
+    answers: Answers | None = None,
+) -> Replay:
+    """
+    Run a saga once under a fault plan, on a fresh world, by virtual time.
+
+    Args:
+        saga: the saga, or a function from the world to it.
+        plan: what goes wrong, as a value or as text: ``charge@1=lost_reply``.
+        world: a class or factory, called without arguments; given to the steps as ``ctx.services``.
+        input: the saga's input.
+        consistent: the oracle, ``consistent(world, outcome)``; default the world's
+            ``is_consistent(outcome)``.
+        answers: outcomes of pending steps, by step.
+
+    Raises:
+        ValueError: the plan does not read as one.
+        SagaError: the run waits for an answer that nobody can give.
+    """
+    wanted = FaultPlan.parse(plan) if isinstance(plan, str) else plan
+    case = _Case.of(saga, world, input, consistent, answers)
+    with closing(case.loop):
+        return case.run(wanted)[0]
+
+
+def explore_faults(  # noqa: PLR0913 - keyword-only parts of one search
+    saga: Any,
+    *,
+    world: Callable[[], Any] | None = None,
+    input: Any = None,  # noqa: A002 - the interface's word
+    consistent: Consistent | None = None,
+    answers: Answers | None = None,
+    max_faults: int = 2,
+    max_runs: int = 20_000,
+    progress: Callable[[int, int], object] | None = None,
+) -> Exploration:
+    """
+    Attack a saga at every transition of its machine, and shrink what breaks it.
+
+    First the tour (see the module's head), then every plan of at most ``max_faults`` faults.
+
+    Args:
+        saga: the saga, or a function from the world to it.
+        world: a class or factory, called once a run; given to the steps as ``ctx.services``.
+        input: the saga's input.
+        consistent: the oracle, ``consistent(world, outcome)``; default the world's
+            ``is_consistent(outcome)``.
+        answers: outcomes of pending steps, by step.
+        max_faults: faults in the plans after the tour; 0 leaves these plans out.
+        max_runs: an end to the search; a tour that it cuts short is told as such.
+        progress: called after each run with the runs so far and the plans that are waiting.
+    """
+    case = _Case.of(saga, world, input, consistent, answers)
+    search = _Search(case, max_runs, progress)
+    with closing(case.loop):
+        search.tour()
+        search.every_plan(max_faults)
+    return search.result()
+
+
+class _Search:
+    def __init__(
+        self, case: _Case, max_runs: int, progress: Callable[[int, int], object] | None
+    ) -> None:
+        self.case = case
+        self.max_runs = max_runs
+        self.progress = progress
+        self.runs = 0
+        self.complete = True
+        self.fired: Counter[str] = Counter()
+        self.failures: dict[str, Failure] = {}
+        self.coverage: RowCoverage | None = None
+        self.name = ""
+        self._done: set[frozenset[Injection]] = set()
+
+    def tour(self) -> None:
+        """
+        Each fault at each place, once for each state of machine and participants.
+
+        A fault that is new to the site goes before one that is new to the state only: where the
+        states are too many for ``max_runs``, the rows have been taken by then.
+        """
+        seen: set[tuple[Any, ...]] = set()
+        first, later = deque([FaultPlan()]), deque[FaultPlan]()
+        while first or later:
+            if self.runs >= self.max_runs:
+                self.complete = False
+                return
+            plan = (first or later).popleft()
+            done, stage = self._run(plan, len(first) + len(later))
+            if self._enough():
+                self.complete = False
+                return
+            for visit in _after_last(done):
+                for fault, each in fitting(visit, stage):
+                    edge = (visit.site, fault, each)
+                    if (visit.key, *edge) not in seen:
+                        injection = Injection(visit.site, EACH if each else visit.number, fault)
+                        queue = later if (visit.near, *edge) in seen else first
+                        queue.append(plan.and_then(injection))
+                        seen |= {(visit.key, *edge), (visit.near, *edge)}
+
+    def every_plan(self, most: int) -> None:
+        """All plans of at most so many faults, whatever the tour has left out as equal."""
+        todo = deque([FaultPlan()])
+        while todo and self.runs < self.max_runs and not self._enough():
+            plan = todo.popleft()
+            done, stage = self._run(plan, len(todo))
+            if len(plan) < most:
+                todo.extend(
+                    plan.and_then(Injection(visit.site, EACH if each else visit.number, fault))
+                    for visit in _after_last(done)
+                    for fault, each in fitting(visit, stage)
+                )
+
+    def _enough(self) -> bool:
+        """Whether more would help nobody: it fails without a fault, or in so many ways."""
+        broken = any(not failure.plan for failure in self.failures.values())
+        return broken or len(self.failures) >= _MOST_FAILURES
+
+    def _run(self, plan: FaultPlan, waiting: int) -> tuple[Replay, Stage]:
+        done, simulation = self.case.run(plan)
+        new = frozenset(plan) not in self._done
+        if new:
+            self._done.add(frozenset(plan))
+            self.runs += 1
+            self._count(done, simulation)
+            if self.progress is not None:
+                self.progress(self.runs, waiting)
+        return done, simulation.stage
+
+    def _count(self, done: Replay, simulation: Simulation) -> None:
+        if self.coverage is None:
+            self.coverage = RowCoverage(simulation.stage.machine)
+            self.name = simulation.stage.saga.name
+        self.coverage.add(done.outcome.events)
+        self.fired.update(one.fault.value for one in done.plan if one not in done.unfired)
+        if done.reason and done.reason not in self.failures:
+            self.failures[done.reason] = self._shrunk(done)
+
+    def _shrunk(self, done: Replay) -> Failure:
+        """Take faults away as long as the run still fails for the same reason."""
+        again, _ = self.case.run(done.plan)
+        if again.reason != done.reason:
+            reason = (
+                f"not deterministic: the same plan failed as '{done.reason}', "
+                f"then as '{again.reason or 'nothing'}'"
+            )
+            return Failure(done.plan, done.outcome, reason, done.path)
+        shorter: Iterator[FaultPlan] = (done.plan.without(one) for one in done.plan)
+        for plan in shorter:
+            less, _ = self.case.run(plan)
+            if less.reason == done.reason:
+                return self._shrunk(less)
+        return Failure(done.plan, done.outcome, done.reason, done.path)
+
+    def result(self) -> Exploration:
+        assert self.coverage is not None  # noqa: S101 - at least the plan without a fault was run
+        return Exploration(
+            saga=self.name,
+            runs=self.runs,
+            coverage=self.coverage.share,
+            failures=tuple(self.failures.values()),
+            missed=tuple(map(str, self.coverage.missed)),
+            fired=dict(self.fired),
+            complete=self.complete,
+        )
+
+
+def _after_last(done: Replay) -> Iterator[Visit]:
+    """The places that a run came to after the last thing that went wrong."""
+    sites = {(one.site, one.number) for one in done.plan}
+    every = {one.site for one in done.plan if one.number == EACH}
+    last = -1
+    for place, visit in enumerate(done.visits):
+        if (visit.site, visit.number) in sites:
+            last = place
+        elif visit.site in every and visit.number == 0:
+            last = max(last, place)
+    for visit in itertools.islice(done.visits, last + 1, None):
+        if visit.site not in every:
+            yield visit

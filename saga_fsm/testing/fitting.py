@@ -1,0 +1,88 @@
+"""Which faults can happen where: the taxonomy, by what is asked of whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from saga_fsm.definition import Retry
+from saga_fsm.testing.plan import Fault
+from saga_fsm.testing.simulation import Kindred, Stage, Visit
+
+
+#: An operator's honest words.
+OPERATOR: Final = (Fault.RETRY, Fault.COMPENSATED, Fault.DONE, Fault.NOT_LANDED)
+_OWNER: Final = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.SECOND_OWNER)
+FITTING: Final[Mapping[Kindred, tuple[Fault, ...]]] = {
+    "action": (
+        Fault.REJECT,
+        Fault.TRANSIENT,
+        Fault.LOST_REQUEST,
+        Fault.LOST_REPLY,
+        Fault.LATE,
+        Fault.DUPLICATE,
+        Fault.CANCEL,
+        *_OWNER,
+        Fault.BASE_EXCEPTION,
+        Fault.CLOCK_JUMP,
+    ),
+    "readonly": (
+        Fault.REJECT,
+        Fault.TRANSIENT,
+        Fault.LOST_REQUEST,
+        Fault.CANCEL,
+        Fault.CRASH_BEFORE,
+        Fault.BASE_EXCEPTION,
+        Fault.CLOCK_JUMP,
+    ),
+    "compensation": (
+        Fault.TRANSIENT,
+        Fault.LOST_REQUEST,
+        Fault.LOST_REPLY,
+        Fault.LATE,
+        Fault.DUPLICATE,
+        *_OWNER,
+        Fault.BASE_EXCEPTION,
+    ),
+    "query": (Fault.TRANSIENT, Fault.LOST_REQUEST, Fault.CANCEL, Fault.CRASH_BEFORE),
+    "ask": (Fault.REJECT, Fault.CANCEL, Fault.CRASH_BEFORE),
+    "answer": (Fault.REJECT, Fault.LOST_REQUEST, Fault.CANCEL, Fault.CRASH_BEFORE),
+    "operator": OPERATOR,
+    "journal": (Fault.LOST_REQUEST, Fault.LOST_REPLY),
+    "recover": (Fault.CRASH_BEFORE,),
+}
+# What may go on for as long as somebody tries.
+_LASTING: Final = (Fault.TRANSIENT, Fault.LOST_REQUEST, Fault.LOST_REPLY)
+
+
+def fitting(visit: Visit, stage: Stage) -> Iterator[tuple[Fault, bool]]:
+    """Each fault that can happen at a place; True with it when it happens each time from here."""
+    for fault in FITTING[visit.kind]:
+        if honest(fault, visit):
+            yield fault, False
+    if visit.kind == "action" and visit.company:
+        yield Fault.SLOW, False
+    retry = _retry(visit, stage)
+    # A fault that lasts where nobody ever gives up would be a run without an end.
+    if visit.number == 0 and retry is not None and retry.attempts not in {None, 1}:
+        for fault in _LASTING:
+            if fault in FITTING[visit.kind]:
+                yield fault, True
+
+
+def honest(fault: Fault, visit: Visit) -> bool:
+    """Whether it can be true: nobody refuses what has landed already, under the same key."""
+    return not (fault is Fault.REJECT and visit.landed)
+
+
+def _retry(visit: Visit, stage: Stage) -> Retry | None:
+    layout = stage.layout
+    if visit.kind in {"action", "readonly"}:
+        return layout.steps[visit.site].retry
+    if visit.kind == "query":
+        return layout.steps[visit.site.removesuffix("/query")].retry
+    if visit.kind == "compensation":
+        path = visit.site.removesuffix("/compensation")
+        placed = layout.steps.get(path) or layout.scopes[path]
+        return placed.compensation_retry
+    return None

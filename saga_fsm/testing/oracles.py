@@ -1,0 +1,86 @@
+"""What is wrong with how a run ended: by its effects, by its journal, and by its user's word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+from saga_fsm.definition import Kind
+from saga_fsm.machine import Status
+from saga_fsm.runner.outcome import Outcome
+from saga_fsm.testing.simulation import RUN_ID, Simulation
+
+
+Consistent: TypeAlias = Callable[[Any, Outcome[Any]], object]
+
+
+_GAVE_UP = {"stuck", "compensation_failed", "whole_failed", "alarm"}
+
+
+def wrong(simulation: Simulation, consistent: Consistent | None) -> str:
+    """Give the first thing that is wrong with a run at rest, in one sentence; empty when none."""
+    return next(_faults(simulation, consistent), "")
+
+
+def _faults(simulation: Simulation, consistent: Consistent | None) -> Iterator[str]:
+    yield from simulation.mistakes
+    outcome = simulation.outcome()
+    if not outcome.status.resting:
+        yield f"the run did not come to rest: it is {outcome.status.value}"
+        return
+    yield from _history(simulation)
+    yield from _deadlock(simulation, outcome)
+    yield from simulation.log.out_of_order
+    yield from _effects(simulation, outcome)
+    if consistent is not None:
+        yield from _told(simulation, outcome, consistent)
+
+
+def _history(simulation: Simulation) -> Iterator[str]:
+    """The journal is a path of the machine, and it leads where the run believes to be (I8)."""
+    machine = simulation.stage.machine
+    events = [
+        entry.event for entry in simulation.journal.read(RUN_ID) if not entry.event.startswith("#")
+    ]
+    moves = machine.replay(events)
+    if moves and moves[-1].state != simulation.owner.driver.facts.state:
+        believed = simulation.owner.driver.facts.state
+        yield f"the journal leads to {moves[-1].state}, and the run believes to be in {believed}"
+
+
+def _deadlock(simulation: Simulation, outcome: Outcome[Any]) -> Iterator[str]:
+    """A run is stuck because something gave up; else it is forgotten (I4)."""
+    state = simulation.owner.driver.facts.state
+    gave_up = any(state[path] in _GAVE_UP for path in simulation.stage.machine.index)
+    if outcome.status is Status.STUCK and not gave_up:
+        yield f"stuck, and nothing gave up: {state} goes on by itself no more"
+
+
+def _effects(simulation: Simulation, outcome: Outcome[Any]) -> Iterator[str]:
+    """What stands is what the outcome says that stands (I1 to I3)."""
+    log, layout = simulation.log, simulation.stage.layout
+    state = simulation.owner.driver.facts.state
+    for path in log.landed_after_undo():
+        if layout.steps[path].contract.fenced:
+            yield f"{path} landed after its undo, though it is declared fenced"
+    for path in log.standing():
+        told = any(path == one or path.startswith(f"{one}/") for one in outcome.unresolved)
+        if outcome.status is Status.COMPENSATED:
+            yield f"compensated, and the effect of {path} was left behind"
+        elif state[path] != "done" and not told:
+            yield f"{outcome.status.value}, and the effect of {path} was left behind"
+    if outcome.status is Status.COMPLETED:
+        for path, placed in layout.steps.items():
+            if state[path] == "done" and placed.kind is not Kind.READONLY and log.undone(path):
+                yield f"completed, and {path} was undone"
+
+
+def _told(simulation: Simulation, outcome: Outcome[Any], consistent: Consistent) -> Iterator[str]:
+    name = getattr(consistent, "__name__", "consistent")
+    try:
+        agrees = bool(consistent(simulation.world, outcome))
+    except AssertionError as error:
+        yield f"{name} says: {error or 'an assertion fails'}"
+        return
+    if not agrees:
+        yield f"{name} says that the world does not agree with '{outcome.status.value}'"

@@ -1,0 +1,187 @@
+"""
+A Hypothesis state machine of a user's own saga: calls in any order, and anything goes wrong.
+
+Where ``explore_faults`` goes through plans, this lets Hypothesis decide at each moment which of the
+calls in flight is answered, what goes wrong with it, whether time passes, the user cancels, the
+orchestrator dies or an operator decides, and shrinks what fails. Its database, its profiles and its
+seeds work as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+from unittest import TestCase
+
+from hypothesis import note
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from saga_fsm.definition import Saga
+from saga_fsm.testing.fitting import OPERATOR, fitting
+from saga_fsm.testing.oracles import Consistent, wrong
+from saga_fsm.testing.plan import Fault
+from saga_fsm.testing.simulation import Answers, Loop, Simulation, Stage, Visit
+
+
+__all__ = ["state_machine_test"]
+
+_CALLS = [fault for fault in Fault if fault not in OPERATOR and fault is not Fault.BAD_VALUE]
+
+
+def state_machine_test(
+    saga: Any,
+    *,
+    world: Callable[[], Any] | None = None,
+    input: Any = None,  # noqa: A002 - the interface's word
+    consistent: Consistent | None = None,
+    answers: Answers | None = None,
+) -> type[TestCase]:
+    """
+    Make a test case that attacks a saga step by step, for pytest and unittest to collect.
+
+    Args:
+        saga: the saga, or a function from the world to it.
+        world: a class or factory, called once an example; given to the steps as ``ctx.services``.
+        input: the saga's input, a value or a Hypothesis strategy.
+        consistent: the oracle, ``consistent(world, outcome)``; default the world's
+            ``is_consistent(outcome)``.
+        answers: outcomes of pending steps, by step.
+
+    Returns:
+        The ``TestCase`` of a ``RuleBasedStateMachine``. That machine is its attribute ``machine``:
+        subclass it to add rules of your own, which find the world as ``self.world``.
+    """
+    inputs = input if isinstance(input, st.SearchStrategy) else st.just(input)
+    ready = Stage.of(saga) if isinstance(saga, Saga) else None
+    oracle = consistent or getattr(world, "is_consistent", None)
+
+    class SagaMachine(_Attack):
+        @initialize(given=inputs)
+        def start(self, given: Any) -> None:
+            self.world = None if world is None else world()
+            stage = ready or Stage.of(saga(self.world))
+            self.begin(stage, given, answers, oracle)
+
+    SagaMachine.__name__ = SagaMachine.__qualname__ = f"{_named(saga)} under faults"
+    case: type[TestCase] = SagaMachine.TestCase
+    setattr(case, "machine", SagaMachine)  # noqa: B010 - unittest's type does not know of it
+    return case
+
+
+class _Attack(RuleBasedStateMachine):
+    """What can happen to a run, whoever's it is."""
+
+    world: Any
+    simulation: Simulation
+
+    def begin(
+        self, stage: Stage, given: Any, answers: Answers | None, oracle: Consistent | None
+    ) -> None:
+        """Start a run of its own."""
+        self.oracle = oracle
+        self.wanted: Fault | None = None
+        self.append: Fault | None = None
+        self.simulation = Simulation(
+            stage,
+            world=self.world,
+            input=given,
+            loop=Loop(),
+            answers=answers,
+            watch=self._goes_wrong,
+        )
+        self.simulation.begin()
+
+    def _goes_wrong(self, visit: Visit) -> Fault | None:
+        if visit.kind == "journal":
+            fault, self.append = self.append, None
+            return fault
+        fault, self.wanted = self.wanted, None
+        fits = {one for one, _ in fitting(visit, self.simulation.stage)}
+        return fault if fault in fits else None
+
+    @precondition(lambda self: self.simulation.calls)
+    @rule(which=st.integers(0, 7), fault=st.none() | st.sampled_from(_CALLS))
+    def call(self, which: int, fault: Fault | None) -> None:
+        """Answer one of the calls in flight."""
+        calls = self.simulation.calls
+        self.wanted = fault
+        self.simulation.make(calls[which % len(calls)])
+        self.wanted = None
+
+    @precondition(lambda self: not self.simulation.resting and not self.simulation.calls)
+    @rule()
+    def wait(self) -> None:
+        """Nothing is to be called: a slow answer comes, or time passes."""
+        self.simulation.once()
+
+    @precondition(lambda self: self.simulation.late)
+    @rule()
+    def land(self) -> None:
+        """A call of before arrives."""
+        self.simulation.land_late()
+
+    @precondition(lambda self: self.simulation.made)
+    @rule(which=st.integers(0, 31))
+    def deliver_again(self, which: int) -> None:
+        """A copy of any call that was ever made arrives, however late."""
+        self.simulation.again(which % len(self.simulation.made))
+
+    @precondition(lambda self: self.simulation.resting)
+    @rule()
+    def ask_for_the_outcome(self) -> None:
+        """When all is over this is what is left to do."""
+        assert self.simulation.outcome().status.resting  # noqa: S101 - what a test case does
+
+    @precondition(lambda self: not self.simulation.resting)
+    @rule()
+    def cancel(self) -> None:
+        """The user cancels."""
+        self.simulation.cancel()
+
+    @precondition(lambda self: not self.simulation.resting)
+    @rule()
+    def crash(self) -> None:
+        """The orchestrator dies, and another takes up its run."""
+        self.simulation.crash()
+
+    @precondition(lambda self: not self.simulation.resting)
+    @rule(written=st.booleans())
+    def lose_the_next_append(self, *, written: bool) -> None:
+        """The journal fails next time, before it has written or after."""
+        self.append = Fault.LOST_REPLY if written else Fault.LOST_REQUEST
+
+    @precondition(lambda self: self.simulation.stuck_on())
+    @rule(which=st.integers(0, 7), word=st.sampled_from(OPERATOR))
+    def decide(self, which: int, word: Fault) -> None:
+        """An operator decides about a step on which the run is stuck."""
+        paths = list(self.simulation.stuck_on())
+        self.simulation.tell(paths[which % len(paths)], word)
+
+    @invariant()
+    def nothing_is_wrong(self) -> None:
+        """At rest, with nothing on its way, the world and the outcome agree."""
+        simulation = getattr(self, "simulation", None)
+        if simulation is not None and simulation.resting and not simulation.late:
+            self._judge(simulation)
+
+    def teardown(self) -> None:
+        """From here on nothing goes wrong any more: the run must come to rest."""
+        simulation = getattr(self, "simulation", None)
+        if simulation is None:
+            return
+        self.append = self.wanted = None
+        with closing(simulation.loop):
+            simulation.finish()
+            self._judge(simulation)
+
+    def _judge(self, simulation: Simulation) -> None:
+        reason = wrong(simulation, self.oracle)
+        if reason:
+            note(str(simulation.outcome().path))
+        assert not reason, reason  # noqa: S101 - what a test case does
+
+
+def _named(saga: Any) -> str:
+    return str(getattr(saga, "name", getattr(saga, "__name__", "saga")))

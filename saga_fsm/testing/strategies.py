@@ -1,0 +1,58 @@
+"""Hypothesis strategies: fault plans that shrink towards fewer and earlier faults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from saga_fsm.definition import Kind, Saga
+from saga_fsm.definition.layout import Layout, lay_out
+from saga_fsm.testing.fitting import FITTING
+from saga_fsm.testing.plan import FaultPlan, Injection
+from saga_fsm.testing.simulation import Kindred
+
+
+__all__ = ["fault_plans"]
+
+_LATEST = 3
+
+
+def fault_plans(saga: Saga[Any, Any, Any], *, max_faults: int = 4) -> st.SearchStrategy[FaultPlan]:
+    """
+    Generate plans over a saga's own sites: its calls, compensations, appends and recoveries.
+
+    Not each of them fires: a plan may ask for the fault of a call that never comes
+    (``Replay.unfired``).
+
+    Args:
+        saga: whose sites are meant.
+        max_faults: the most faults in one plan.
+    """
+    sites = [(site, fault) for site, kind in _sites(lay_out(saga)) for fault in FITTING[kind]]
+    injections = st.builds(
+        lambda place, number: Injection(place[0], number, place[1]),
+        st.sampled_from(sites),
+        st.integers(0, _LATEST),
+    )
+    return st.lists(
+        injections, max_size=max_faults, unique_by=lambda one: (one.site, one.number)
+    ).map(lambda injections: FaultPlan(tuple(injections)))
+
+
+def _sites(layout: Layout) -> list[tuple[str, Kindred]]:
+    sites: list[tuple[str, Kindred]] = []
+    for path, placed in layout.steps.items():
+        if placed.step.pause_for is None:
+            sites.append((path, "readonly" if placed.kind is Kind.READONLY else "action"))
+        if placed.step.compensate is not None:
+            sites.append((f"{path}/compensation", "compensation"))
+        if placed.step.query is not None:
+            sites.append((f"{path}/query", "query"))
+    sites.extend((path, "ask") for path in layout.decisions)
+    sites.extend(
+        (f"{path}/compensation", "compensation")
+        for path, scope in layout.scopes.items()
+        if scope.compensate is not None
+    )
+    return [*sites, ("journal", "journal"), ("recover", "recover")]

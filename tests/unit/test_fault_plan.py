@@ -1,0 +1,54 @@
+"""Fault plans: a value, a text, and back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saga_fsm.testing import Fault, FaultPlan, Injection
+from saga_fsm.testing.plan import EACH
+
+
+@given(
+    st.lists(
+        st.builds(
+            Injection,
+            st.text(min_size=1),
+            st.integers(0, 99) | st.just(EACH),
+            st.sampled_from(list(Fault)),
+        )
+    )
+)
+def test_any_plan_replays_from_its_text(injections):
+    """Odd names, blanks, equal signs and at signs survive."""
+    plan = FaultPlan(tuple(injections))
+    assert FaultPlan.parse(str(plan)) == plan
+    assert "\n" not in str(plan)
+
+
+def test_a_numbered_injection_goes_before_one_for_each_call():
+    """``charge@*`` holds for every call but the one that is named."""
+    plan = FaultPlan.parse("charge@*=transient charge@1=lost_reply")
+    assert [plan.at("charge", n).fault for n in range(3)] == [
+        "transient",
+        "lost_reply",
+        "transient",
+    ]
+    assert plan.at("ship", 0) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("charge=reject", "'charge=reject' is no injection"),
+        ("charge@x=reject", "'charge@x=reject' is no injection"),
+        ("@0=reject", "'@0=reject' is no injection"),
+        ("charge@0=boom", "'boom' is no fault"),
+    ],
+)
+def test_a_text_that_is_no_plan_is_refused_with_the_grammar(text, told):
+    """The error shows what would have been right."""
+    with pytest.raises(ValueError, match=told) as caught:
+        FaultPlan.parse(text)
+    assert "\n  " in str(caught.value)
