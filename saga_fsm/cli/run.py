@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from saga_fsm.cli.inputs import read_input, shown
 from saga_fsm.cli.target import load, load_named
 
 
@@ -30,11 +30,7 @@ def run(
     from saga_fsm.runner import run as run_saga
 
     saga = load(target)
-    try:
-        value = None if text is None else json.loads(text)
-    except json.JSONDecodeError as error:
-        message = f"--input is not JSON: {error}. Quote it, as in --input '{{\"total\": 3}}'."
-        raise click.UsageError(message) from error
+    value = read_input(saga, text)
     world = None if services is None else load_named(services)()
     outcome = run_saga(saga, value, services=world, run_id=run_id)
     click.echo(_json(outcome) if as_json else _text(outcome))
@@ -63,5 +59,4 @@ def _json(outcome: Outcome[Any]) -> str:
         if cause is None
         else {"step": cause.step, "kind": cause.kind, "message": cause.message},
     }
-    # A result of the user's own type is shown as its text: this is for reading, not for storing.
-    return json.dumps(plain, default=str)
+    return shown(plain)

@@ -316,7 +316,8 @@ class _Search:
             for visit in _after_last(done):
                 for fault, each in fitting(visit, stage):
                     edge = (visit.site, fault, each)
-                    if (visit.key, *edge) not in seen:
+                    # What lasts meets all the states after it anyway.
+                    if ((visit.near if each else visit.key), *edge) not in seen:
                         injection = Injection(visit.site, EACH if each else visit.number, fault)
                         queue = later if (visit.near, *edge) in seen else first
                         queue.append(plan.and_then(injection))

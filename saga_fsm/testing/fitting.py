@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from saga_fsm.definition import Retry
-from saga_fsm.testing.plan import Fault
+from saga_fsm.testing.plan import OPERATOR, Fault
 from saga_fsm.testing.simulation import Kindred, Stage, Visit
 
 
-#: An operator's honest words.
-OPERATOR: Final = (Fault.RETRY, Fault.COMPENSATED, Fault.DONE, Fault.NOT_LANDED)
 _OWNER: Final = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.SECOND_OWNER)
 FITTING: Final[Mapping[Kindred, tuple[Fault, ...]]] = {
     "action": (
@@ -71,7 +69,9 @@ def fitting(visit: Visit, stage: Stage) -> Iterator[tuple[Fault, bool]]:
 
 
 def honest(fault: Fault, visit: Visit) -> bool:
-    """Whether it can be true: nobody refuses what has landed already, under the same key."""
+    """Whether it can be true: nobody refuses what has landed, and no operator says what is not."""
+    if visit.kind == "operator":
+        return fault in visit.words
     return not (fault is Fault.REJECT and visit.landed)
 
 

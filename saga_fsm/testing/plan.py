@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
+from typing import Final
 from urllib.parse import quote, unquote
 
 import attrs
@@ -51,6 +52,10 @@ class Fault(enum.StrEnum):
     COMPENSATED = "compensated"
     DONE = "done"
     NOT_LANDED = "not_landed"
+
+
+#: An operator's honest words.
+OPERATOR: Final = (Fault.RETRY, Fault.COMPENSATED, Fault.DONE, Fault.NOT_LANDED)
 
 
 @attrs.frozen(order=True)

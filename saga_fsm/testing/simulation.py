@@ -30,7 +30,7 @@ from saga_fsm.runner.shell import Shell, driver_of
 from saga_fsm.testing.clock import VirtualClock
 from saga_fsm.testing.effects import EffectLog, What, successors
 from saga_fsm.testing.journal import AppendLostError, FragileJournal
-from saga_fsm.testing.plan import Fault
+from saga_fsm.testing.plan import OPERATOR, Fault
 
 
 Kindred: TypeAlias = Literal[
@@ -81,6 +81,7 @@ class Visit:
         near: the part of the key that is closest: the local states of the unit and of the saga.
         company: whether anything else is in flight or due, which a slow answer could let pass.
         landed: whether the effect that is asked for has landed before.
+        words: what an operator may truly say here.
     """
 
     site: str
@@ -90,6 +91,7 @@ class Visit:
     near: Any
     company: bool = False
     landed: bool = False
+    words: tuple[Fault, ...] = ()
 
 
 class Owner(Shell):
@@ -242,16 +244,25 @@ class Simulation:
         """Let the orchestrator die and another recover its run."""
         self._restart()
 
-    def tell(self, path: str, word: Fault) -> bool:
-        """Let an operator decide about a step; False when it would not be true, or not allowed."""
-        event = f"retry({path})" if word is Fault.RETRY else f"resolve({path},{word})"
+    def words(self, path: str) -> tuple[Fault, ...]:
+        """What an operator may say about a step now, and truly."""
         machine, state = self.stage.machine, self.owner.driver.facts.state
-        if not machine.knows(event) or machine.step(state, event).ignored is not None:
-            return False
-        if not self._made_true(path, word):
+        events = {word: _event(path, word) for word in OPERATOR}
+        allowed = [
+            word
+            for word, event in events.items()
+            if machine.knows(event) and machine.step(state, event).ignored is None
+        ]
+        return tuple(
+            word for word in allowed if word is not Fault.NOT_LANDED or not self.log.stands(path)
+        )
+
+    def tell(self, path: str, word: Fault) -> bool:
+        """Let an operator decide about a step; False when that would not be true."""
+        if word not in self.words(path) or not self._made_true(path, word):
             return False
         data = {"by": "operator", "note": "a fault plan"}
-        now = self.clock.now()
+        now, event = self.clock.now(), _event(path, word)
         self._guarded(lambda: self.owner.take(self.owner.driver.ordered(event, now, data)))
         return True
 
@@ -313,12 +324,10 @@ class Simulation:
     def _append_fault(self) -> Fault | None:
         return self._visit("journal", "journal")
 
-    def _visit(
-        self, site: str, kind: Kindred, *, company: bool = False, landed: bool = False
-    ) -> Fault | None:
+    def _visit(self, site: str, kind: Kindred, **more: Any) -> Fault | None:
         number = self._counts[site]
         self._counts[site] = number + 1
-        return self.watch(Visit(site, number, kind, self.key(), self._near(site), company, landed))
+        return self.watch(Visit(site, number, kind, self.key(), self._near(site), **more))
 
     def _near(self, site: str) -> tuple[str, str]:
         state, index = self.owner.driver.facts.state, self.stage.machine.index
@@ -327,7 +336,7 @@ class Simulation:
 
     def ask_operator(self, path: str) -> Fault | None:
         """What the plan lets an operator say about a step on which the run is stuck."""
-        return self._visit(f"{path}/operator", "operator")
+        return self._visit(f"{path}/operator", "operator", words=self.words(path))
 
     def _company(self) -> bool:
         owner = self.owner
@@ -437,7 +446,7 @@ class Simulation:
             return True
         if word is Fault.NOT_LANDED:
             self._refused.add(path)
-            return not self.log.stands(path)
+            return True
         # By hand, and not by the participant that may have refused.
         self._refused.discard(path)
         kind = "call" if word is Fault.DONE else "compensate"
@@ -459,6 +468,10 @@ class Simulation:
             function: Any = placed.step.compensate
             return Invoke((kind, path, 0), function, (context, facts.results.get(path)))
         return Invoke((kind, path, 0), placed.step.action, (context,))
+
+
+def _event(path: str, word: Fault) -> str:
+    return f"retry({path})" if word is Fault.RETRY else f"resolve({path},{word})"
 
 
 def _nothing(*_: Any) -> None:

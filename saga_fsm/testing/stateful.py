@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from saga_fsm.definition import Saga
-from saga_fsm.testing.fitting import OPERATOR, fitting
+from saga_fsm.testing.fitting import fitting
 from saga_fsm.testing.oracles import Consistent, wrong
-from saga_fsm.testing.plan import Fault
+from saga_fsm.testing.plan import OPERATOR, Fault
 from saga_fsm.testing.simulation import Answers, Loop, Simulation, Stage, Visit
 
 
@@ -81,6 +81,7 @@ class _Attack(RuleBasedStateMachine):
     ) -> None:
         """Start a run of its own."""
         self.oracle = oracle
+        self.judged = False
         self.wanted: Fault | None = None
         self.append: Fault | None = None
         self.simulation = Simulation(
@@ -116,17 +117,14 @@ class _Attack(RuleBasedStateMachine):
         """Nothing is to be called: a slow answer comes, or time passes."""
         self.simulation.once()
 
-    @precondition(lambda self: self.simulation.late)
-    @rule()
-    def land(self) -> None:
-        """A call of before arrives."""
-        self.simulation.land_late()
-
     @precondition(lambda self: self.simulation.made)
     @rule(which=st.integers(0, 31))
-    def deliver_again(self, which: int) -> None:
-        """A copy of any call that was ever made arrives, however late."""
-        self.simulation.again(which % len(self.simulation.made))
+    def arrive(self, which: int) -> None:
+        """A call that is still on its way arrives, or a copy of any call that was ever made."""
+        if self.simulation.late:
+            self.simulation.land_late()
+        else:
+            self.simulation.again(which % len(self.simulation.made))
 
     @precondition(lambda self: self.simulation.resting)
     @rule()
@@ -135,22 +133,16 @@ class _Attack(RuleBasedStateMachine):
         assert self.simulation.outcome().status.resting  # noqa: S101 - what a test case does
 
     @precondition(lambda self: not self.simulation.resting)
-    @rule()
-    def cancel(self) -> None:
-        """The user cancels."""
-        self.simulation.cancel()
-
-    @precondition(lambda self: not self.simulation.resting)
-    @rule()
-    def crash(self) -> None:
-        """The orchestrator dies, and another takes up its run."""
-        self.simulation.crash()
-
-    @precondition(lambda self: not self.simulation.resting)
-    @rule(written=st.booleans())
-    def lose_the_next_append(self, *, written: bool) -> None:
-        """The journal fails next time, before it has written or after."""
-        self.append = Fault.LOST_REPLY if written else Fault.LOST_REQUEST
+    @rule(what=st.sampled_from(["cancel", "crash", "append not written", "append not confirmed"]))
+    def interfere(self, what: str) -> None:
+        """The user cancels, the orchestrator dies, or its next append fails."""
+        if what == "cancel":
+            self.simulation.cancel()
+        elif what == "crash":
+            self.simulation.crash()
+        else:
+            lost = what == "append not written"
+            self.append = Fault.LOST_REQUEST if lost else Fault.LOST_REPLY
 
     @precondition(lambda self: self.simulation.stuck_on())
     @rule(which=st.integers(0, 7), word=st.sampled_from(OPERATOR))
@@ -173,12 +165,15 @@ class _Attack(RuleBasedStateMachine):
             return
         self.append = self.wanted = None
         with closing(simulation.loop):
-            simulation.finish()
-            self._judge(simulation)
+            # What is wrong already is told once.
+            if not self.judged:
+                simulation.finish()
+                self._judge(simulation)
 
     def _judge(self, simulation: Simulation) -> None:
         reason = wrong(simulation, self.oracle)
         if reason:
+            self.judged = True
             note(str(simulation.outcome().path))
         assert not reason, reason  # noqa: S101 - what a test case does
 

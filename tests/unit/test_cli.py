@@ -169,3 +169,71 @@ def test_two_interrupts_stop_a_run(tmp_path: Path) -> None:
         _, errors = child.communicate(timeout=30)
     assert child.returncode == 130
     assert "interrupted" in errors
+
+
+ORDER = "saga_fsm.examples.order"
+TEAPOTS = '{"customer": "ada", "item": "teapot", "quantity": 2, "total": 4200}'
+
+
+def test_an_input_becomes_what_the_actions_take(capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON is given to the steps as the type that their context names, and shown as JSON again."""
+    with pytest.raises(SystemExit) as ending:
+        main(["run", f"{ORDER}:saga", "--input", TEAPOTS, "--services", f"{ORDER}:World", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert ending.value.code == 0
+    assert told["results"]["charge"] == {"customer": "ada", "amount": 4200}
+
+
+def test_an_input_that_does_not_fit_names_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is missing and what is too much is told, and nothing was called."""
+    with pytest.raises(SystemExit) as ending:
+        main(["run", f"{ORDER}:saga", "--input", '{"customer": "ada", "itm": 1}'])
+    said = capsys.readouterr().err
+    assert ending.value.code == 2
+    assert all(word in said for word in ("Order", "$.quantity", "itm", '"total": ...'))
+
+
+def test_faults_ends_with_one_when_a_world_breaks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A failure is shown with the plan that replays it; JSON has the same under a schema number."""
+    file = tmp_path / "bad.py"
+    file.write_text(
+        "from saga_fsm.examples.order import *\n"
+        "from saga_fsm.examples import order\n"
+        "class Forgetful(order.World):\n"
+        "    def pay_back(self, payment): self.till -= payment.amount\n"
+    )
+    case = [f"{file}:saga", "--world", f"{file}:Forgetful", "--input", TEAPOTS]
+    with pytest.raises(SystemExit) as ending:
+        main(["faults", *case, "--max-faults", "0", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert (ending.value.code, told["schema"], told["ok"]) == (1, 1, False)
+    plan = told["failures"][0]["plan"]
+    with pytest.raises(SystemExit) as ending:
+        main(["faults", *case, "--replay", plan, "--json"])
+    again = json.loads(capsys.readouterr().out)
+    assert (ending.value.code, again["reason"]) == (1, told["failures"][0]["reason"])
+
+
+def test_faults_ends_with_zero_when_nothing_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    """The example is run a thousand times and its coverage is said."""
+    case = [f"{ORDER}:saga", "--world", f"{ORDER}:World", "--input", TEAPOTS]
+    with pytest.raises(SystemExit) as ending:
+        main(["faults", *case, "--max-faults", "0", "--max-runs", "300"])
+    said = capsys.readouterr().out
+    assert ending.value.code == 0
+    assert "rows of the table taken" in said
+    assert "the tour was cut short" in said
+
+
+def test_a_replay_whose_fault_never_fired_tests_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A vacuous plan ends with 1 and says which fault it was; a wrong one is a usage error."""
+    case = [f"{ORDER}:saga", "--world", f"{ORDER}:World", "--input", TEAPOTS]
+    for plan, status in (("ship@7=reject", 1), ("ship=boom", 2), ("ship@0=reject", 0)):
+        with pytest.raises(SystemExit) as ending:
+            main(["faults", *case, "--replay", plan])
+        assert ending.value.code == status
+    assert "never fired: ship@7=reject" in capsys.readouterr().out
