@@ -78,6 +78,7 @@ class Machine:
         self._index_rows()
         # A pure function asked the same thing by every run: remembered, within some megabytes.
         self._memo: dict[tuple[Codes, str], Move] = {}
+        self._said: dict[tuple[str, str, str], Event] = {}
         self._memo_size = max(64, _MEMO_BYTES // len(self.automata))
         self._owing = _any_of(a.OWING)
         self._failed = _any_of(a.BROKEN)
@@ -219,8 +220,27 @@ class Machine:
         return event in self._inputs
 
     def event(self, kind: str, target: str = "", argument: str = "") -> Event:
-        """The event of these parts, as the alphabet has it."""
-        return Event.of(kind, target, argument)
+        """The event of these parts, made once."""
+        known = self._said.get((kind, target, argument))
+        if known is None:
+            known = self._said[kind, target, argument] = Event.of(kind, target, argument)
+        return known
+
+    def read(self, text: str) -> Event:
+        """
+        The event that a journal or an operator has written.
+
+        Raises:
+            NoTransitionError: no state of this machine knows the event.
+        """
+        try:
+            return self._texts[text]
+        except KeyError:
+            raise self._unknown_event(self.initial, text) from None
+
+    @cached_property
+    def _texts(self) -> dict[str, Event]:
+        return {str(event): event for event in self.events}
 
     def _unknown_event(self, state: State, event: str) -> NoTransitionError:
         return NoTransitionError(

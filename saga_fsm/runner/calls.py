@@ -7,12 +7,14 @@ from typing import Any, cast
 
 from saga_fsm.definition import Context, Retry
 from saga_fsm.definition.layout import PlacedChoice, PlacedEach, PlacedScope, PlacedStep
-from saga_fsm.machine import CancelTimer, Effect, Refused, SetTimer
-from saga_fsm.runner.commands import Alert, Command, Invoke, TimerKey, Wake
+from saga_fsm.machine import CancelTimer, Effect, Event, Refused, SetTimer
+from saga_fsm.runner.commands import Alert, Command, Invoke, Leg, TimerKey, Wake
 from saga_fsm.runner.facts import KINDS, Facts
 
 
-Told = tuple[str, Any]
+Told = tuple[Event, Any]
+
+_NO_COPY: tuple[Any, int | None] = (None, None)
 
 
 class Calls:
@@ -35,69 +37,86 @@ class Calls:
         self.waits: set[str] = set()
         self.timed: set[TimerKey] = set()
 
-    def of(self, effect: Effect, now: float, todo: list[Told]) -> list[Command]:
+    def of(self, effect: Effect, now: float, todo: list[Told], commands: list[Command]) -> None:
         """What an effect asks for at time ``now``; what it decides by itself goes to ``todo``."""
         kind = KINDS.get(effect.__class__)
         if kind is not None:
-            return self.make(kind, cast("Any", effect).target, now, todo)
-        if isinstance(effect, SetTimer):
-            return self._timer(effect.target, now, todo)
-        if isinstance(effect, CancelTimer):
+            self.make(kind, effect.target, now, todo, commands)  # type: ignore[union-attr]
+        elif isinstance(effect, SetTimer):
+            self._timer(effect.target, now, todo, commands)
+        elif isinstance(effect, CancelTimer):
             what = "deadline" if effect.target.endswith("@stop") else "retry"
-            return [Wake((what, effect.target), None)]
-        if isinstance(effect, Refused):
-            return [Alert(f"past the point of no return: {effect.target} was refused")]
-        return []
+            commands.append(Wake((what, effect.target), None))
+        elif isinstance(effect, Refused):
+            commands.append(Alert(f"past the point of no return: {effect.target} was refused"))
 
-    def make(self, kind: str, path: str, now: float, todo: list[Told]) -> list[Command]:
+    def make(
+        self, kind: str, path: str, now: float, todo: list[Told], commands: list[Command]
+    ) -> None:
         """The call that is in flight at this path."""
         facts = self.facts
-        leg = (kind, path, facts.flight[kind, path])
+        attempt = facts.flight[kind, path]
+        leg = (kind, path, attempt)
         placed = facts.layout.steps.get(path)
         if placed is None:
-            if kind in {"decide", "expand"}:
-                return self._ask(leg, facts.layout.decisions[path])
-            return self._whole(leg, facts.layout.scopes[path], now)
-        item, index = facts.copy(placed.copies) if placed.copies else (None, None)
-        undoing = kind == "compensate"
-        context = Context._of(facts.view(placed.scope), path, leg[2], undoing, item, index)  # noqa: SLF001 - one library
-        step = placed.step
-        if undoing:
-            arguments: tuple[Any, ...] = (context, facts.results.get(path))
-            return self._timed(leg, step.compensate, arguments, placed.compensation_timeout, now)
-        if kind == "call" and step.pause_for is not None:
-            return self._pause(path, context, step.pause_for, now, todo)
-        function = step.query if kind == "query" else step.action
-        return self._timed(leg, function, (context,), placed.timeout, now)
+            self._make_of_block(leg, now, commands)
+            return
+        view = facts.views.get(placed.scope) or facts.view(placed.scope)
+        item, index = facts.copy(placed.copies) if placed.copies else _NO_COPY
+        # Typed loosely: which of its functions a step has, the machine has asked.
+        step: Any = placed.step
+        if kind == "compensate":
+            context = Context._of(view, path, attempt, True, item, index)  # noqa: FBT003, SLF001 - one library
+            invoke = Invoke(leg, step.compensate, (context, facts.results.get(path)))
+            timeout = placed.compensation_timeout
+        else:
+            context = Context._of(view, path, attempt, False, item, index)  # noqa: FBT003, SLF001 - one library
+            timeout = placed.timeout
+            if kind == "query":
+                invoke = Invoke(leg, step.query, (context,))
+            elif step.pause_for is None:
+                invoke = Invoke(leg, step.action, (context,))
+            else:
+                self._pause(path, context, step.pause_for, now, todo, commands)
+                return
+        commands.append(invoke)
+        if timeout is not None:
+            self._limit(invoke, timeout, now, commands)
 
-    def _timed(
-        self,
-        leg: tuple[str, str, int],
-        function: Any,
-        arguments: tuple[Any, ...],
-        timeout: float | None,
-        now: float,
-    ) -> list[Command]:
-        if timeout is None:
-            return [Invoke(leg, function, arguments)]
-        key = leg[:2]
+    def _limit(self, invoke: Invoke, timeout: float, now: float, commands: list[Command]) -> None:
+        invoke.timeout = timeout
+        key = invoke.leg[:2]
         self.timed.add(key)
-        return [Invoke(leg, function, arguments, timeout), Wake(key, now + timeout)]
+        commands.append(Wake(key, now + timeout))
 
-    def _pause(
-        self, path: str, context: Any, seconds: Any, now: float, todo: list[Told]
-    ) -> list[Command]:
+    def _make_of_block(self, leg: Leg, now: float, commands: list[Command]) -> None:
+        kind, path, _ = leg
+        layout = self.facts.layout
+        if kind == "compensate":
+            self._whole(leg, layout.scopes[path], now, commands)
+        else:
+            commands.append(self._ask(leg, layout.decisions[path]))
+
+    def _pause(  # noqa: PLR0913, PLR0917 - a call, and the two lists that all calls are given
+        self,
+        path: str,
+        context: Any,
+        seconds: Any,
+        now: float,
+        todo: list[Told],
+        commands: list[Command],
+    ) -> None:
         try:
             at = now + (seconds(context) if callable(seconds) else seconds)
         except Exception as error:  # noqa: BLE001 - the user's function: a failure of the step
             del self.facts.flight["call", path]
-            todo.append((f"unknown({path})", error))
-            return []
+            todo.append((self.facts.machine.event("unknown", path), error))
+            return
         self.waits.add(path)
         self.timed.add(("pause", path))
-        return [Wake(("pause", path), at)]
+        commands.append(Wake(("pause", path), at))
 
-    def _whole(self, leg: tuple[str, str, int], scope: PlacedScope, now: float) -> list[Command]:
+    def _whole(self, leg: Leg, scope: PlacedScope, now: float, commands: list[Command]) -> None:
         facts = self.facts
         _, path, attempt = leg
         item, index = facts.copy(scope.copies)
@@ -108,10 +127,12 @@ class Calls:
             for inner, value in facts.results.items()
             if inner.startswith(inside)
         }
-        arguments = (context, results)
-        return self._timed(leg, scope.compensate, arguments, scope.compensation_timeout, now)
+        invoke = Invoke(leg, cast("Any", scope.compensate), (context, results))
+        commands.append(invoke)
+        if scope.compensation_timeout is not None:
+            self._limit(invoke, scope.compensation_timeout, now, commands)
 
-    def _ask(self, leg: tuple[str, str, int], placed: PlacedChoice | PlacedEach) -> list[Command]:
+    def _ask(self, leg: Leg, placed: PlacedChoice | PlacedEach) -> Invoke:
         facts = self.facts
         path, scope = leg[1], placed.scope
         function = placed.chooser if isinstance(placed, PlacedChoice) else placed.items
@@ -119,7 +140,7 @@ class Calls:
             scope = facts.layout.scopes[scope].parent or scope
         item, index = facts.copy(placed.copies)
         context = Context._of(facts.view(scope), path, leg[2], False, item, index)  # noqa: FBT003, SLF001 - one library
-        return [Invoke(leg, function, (context,))]
+        return Invoke(leg, function, (context,))
 
     def answer(self, placed: PlacedStep, attempt: int, since: float) -> list[Command]:
         """A pending step: its time goes on, and ``answers=`` may know the outcome."""
@@ -145,22 +166,23 @@ class Calls:
 
     # ------------------------------------------------------------------ patience
 
-    def _timer(self, path: str, now: float, todo: list[Told]) -> list[Command]:
+    def _timer(self, path: str, now: float, todo: list[Told], commands: list[Command]) -> None:
         facts = self.facts
         if path.endswith("@stop"):
             scope = path.removesuffix("@stop").rstrip("/") or "@saga"
             deadline = facts.layout.scopes[scope].deadline
             assert deadline is not None  # noqa: S101 - only then does the machine set a timer
-            return [Wake(("deadline", path), now + deadline)]
+            commands.append(Wake(("deadline", path), now + deadline))
+            return
         kind, retry = self._patience(path)
         leg = (kind, path)
         attempt = facts.attempts.get(leg, 1) - facts.spent.get(leg, 0) + 1
         wait = retry.wait(attempt, self.luck())
         after = facts.after.pop(path, 0.0)
         if wait is None:
-            todo.append((f"exhausted({path})", None))
-            return []
-        return [Wake(("retry", path), now + max(wait, after))]
+            todo.append((facts.machine.event("exhausted", path), None))
+        else:
+            commands.append(Wake(("retry", path), now + max(wait, after)))
 
     def _patience(self, path: str) -> tuple[str, Retry]:
         local = self.facts.state[path]

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from saga_fsm.compiler import compile_saga
-from saga_fsm.definition import PENDING, Context, Kind, Rejected, Saga, Transient
+from saga_fsm.definition import PENDING, Kind, Rejected, Saga, Transient
 from saga_fsm.definition.layout import PlacedEach, PlacedStep, lay_out
 from saga_fsm.errors import NoTransitionError
-from saga_fsm.machine import Call, Finished, Refused, Status
+from saga_fsm.machine import Event, Finished, Refused, Status
 from saga_fsm.ports import Entry
-from saga_fsm.runner.calls import Calls
-from saga_fsm.runner.commands import Alert, Command, Invoke, Leg, TimerKey
+from saga_fsm.runner.calls import Calls, Told
+from saga_fsm.runner.commands import Alert, Command, Leg, TimerKey
 from saga_fsm.runner.facts import Facts
 from saga_fsm.runner.outcome import Outcome
 from saga_fsm.runner.recovery import again, fold
@@ -80,7 +80,7 @@ class Driver:
                 "fingerprint": self.machine.fingerprint,
                 "input": self.facts.input,
             }
-        return self._feed([("start", header)], now, [])
+        return self._feed([(self.machine.event("start"), header)], now, [])
 
     def recover(self, entries: Iterable[Entry], now: float) -> tuple[list[Entry], list[Command]]:
         """
@@ -96,16 +96,16 @@ class Driver:
         self.resting = self.facts.state.status.resting
         if self.resting:
             return [], []
-        todo: list[tuple[str, Any]] = []
+        todo: list[Told] = []
         commands: list[Command] = []
         for effect in self.machine.owed(self.facts.state):
-            commands.extend(again(self.facts, self.calls, recoveries, effect, now, todo))
+            again(self.facts, self.calls, recoveries, effect, now, todo, commands)
         written, then = self._feed(todo, now, commands)
         return [Entry("#recovered", now), *written], then
 
     def heard(self, event: str, now: float, data: Any = None) -> tuple[list[Entry], list[Command]]:
         """An event from outside: cancel."""
-        return ([], []) if self.resting else self._feed([(event, data)], now, [])
+        return ([], []) if self.resting else self._feed([(self.machine.read(event), data)], now, [])
 
     def ordered(self, event: str, now: float, data: Any) -> tuple[list[Entry], list[Command]]:
         """
@@ -123,7 +123,7 @@ class Driver:
                 accepted=tuple(map(str, self.machine.accepts(state))),
                 run_id=self.run_id,
             )
-        return self._feed([(event, data)], now, [])
+        return self._feed([(self.machine.read(event), data)], now, [])
 
     def returned(self, leg: Leg, value: Any, now: float) -> tuple[list[Entry], list[Command]]:
         """A call came back with a value."""
@@ -133,37 +133,12 @@ class Driver:
         if kind == "call":
             if value is PENDING:
                 return self._now_pending(path, attempt, now)
-            return self._settled(leg, f"done({path})", value, now)
-        if kind == "query":
-            return self._settled(leg, f"landed({path})", value, now)
+            return self._settled(leg, self.machine.event("done", path), value, now)
         if kind == "compensate":
-            return self._settled(leg, f"compensated({path})", None, now)
+            return self._settled(leg, self.machine.event("compensated", path), None, now)
+        if kind == "query":
+            return self._settled(leg, self.machine.event("landed", path), value, now)
         return self._settled(leg, *self._decision(path, value), now)
-
-    def passed(self, leg: Leg, value: Any, now: float) -> tuple[list[Entry], Invoke] | None:
-        """
-        What ``returned`` does, in one piece, where one call is done and one plain call follows.
-
-        That is most steps of most runs. None: it is not that case, and nothing was changed.
-        """
-        kind, path, attempt = leg
-        facts = self.facts
-        if kind != "call" or value is PENDING or facts.flight.get((kind, path)) != attempt:
-            return None
-        event = f"done({path})"
-        move = self.machine.step(facts.state, event)
-        effects = move.effects
-        if len(effects) != 1 or effects[0].__class__ is not Call or self.calls.timed:
-            return None
-        target = effects[0].target
-        placed = self.layout.steps[target]
-        if placed.timeout is not None or placed.copies or placed.step.pause_for is not None:
-            return None
-        facts.passed(event, path, value, move.state)
-        started = facts.started(target, now)
-        context = Context._of(facts.view(placed.scope), target, started)  # noqa: SLF001 - one library
-        entries = [Entry(event, now, value)] if self.keeps else []
-        return entries, Invoke(("call", target, started), placed.step.action, (context,))
 
     def raised(
         self, leg: Leg, error: BaseException, now: float
@@ -173,20 +148,20 @@ class Driver:
         if self.facts.flight.get((kind, path)) != attempt:
             return self._stale(leg, error, now)
         if kind in {"decide", "expand"}:
-            return self._settled(leg, f"chooser_failed({path})", error, now)
+            return self._settled(leg, self.machine.event("chooser_failed", path), error, now)
         name = outcome_of(kind, self.layout.steps.get(path), error)
         if kind == "call" and name == "unknown":
             self.facts.doubted.add((path, attempt))
-        return self._settled(leg, f"{name}({path})", error, now)
+        return self._settled(leg, self.machine.event(name, path), error, now)
 
     def woke(self, key: TimerKey, now: float) -> tuple[list[Entry], list[Command]]:
         """A timer rang."""
         what, path = key
         if what == "deadline":
             scope = path.removesuffix("@stop").rstrip("/")
-            return self._feed([(f"deadline({scope})" if scope else "deadline", None)], now, [])
+            return self._feed([(self.machine.event("deadline", scope), None)], now, [])
         if what == "retry":
-            return self._feed([(f"retry({path})", None)], now, [])
+            return self._feed([(self.machine.event("retry", path), None)], now, [])
         kind = "call" if what == "pause" else what
         leg = (kind, path, self.facts.flight.get((kind, path), 0))
         if what == "pause":
@@ -195,26 +170,27 @@ class Driver:
 
     # ------------------------------------------------------------------ deciding
 
-    def _decision(self, path: str, value: Any) -> tuple[str, Any]:
+    def _decision(self, path: str, value: Any) -> tuple[Event, Any]:
+        event = self.machine.event
         placed = self.layout.decisions[path]
         if isinstance(placed, PlacedEach):
             try:
                 items = list(value)
             except Exception as error:  # noqa: BLE001 - the user's iterator: a failure of the block
-                return f"chooser_failed({path})", error
+                return event("chooser_failed", path), error
             if len(items) > len(placed.body):
-                return f"chooser_failed({path})", ValueError(
+                return event("chooser_failed", path), ValueError(
                     f"{len(items)} items for '{path}', at most {len(placed.body)} are allowed"
                 )
-            return f"items({path},{len(items)})", items
+            return event("items", path, str(len(items))), items
         if path.endswith("/@given"):
-            return f"chose({path},given)", value
+            return event("chose", path, "given"), value
         label = _LABELS[value] if isinstance(value, bool) else value
         known = isinstance(label, str) and label in placed.labels
-        return f"chose({path},{label if known else 'otherwise'})", None
+        return event("chose", path, label if known else "otherwise"), None
 
     def _settled(
-        self, leg: Leg, event: str, data: Any, now: float
+        self, leg: Leg, event: Event, data: Any, now: float
     ) -> tuple[list[Entry], list[Command]]:
         calls, (kind, path, _) = self.calls, leg
         del self.facts.flight[kind, path]
@@ -235,7 +211,7 @@ class Driver:
     def _stale(self, leg: Leg, value: Any, now: float) -> tuple[list[Entry], list[Command]]:
         """An attempt that is decided already (R11): late news of an effect may be an alarm."""
         kind, path, attempt = leg
-        late = f"late_done({path})"
+        late = self.machine.event("late_done", path)
         answered = kind == "call" and not isinstance(value, BaseException) and value is not PENDING
         if answered and (path, attempt) in self.facts.doubted and self.machine.knows(late):
             return self._feed([(late, value)], now, [])
@@ -244,7 +220,7 @@ class Driver:
         return ([Entry(f"#ignored({kind} {path} {attempt})", now)] if count == 1 else []), []
 
     def _feed(
-        self, todo: list[tuple[str, Any]], now: float, commands: list[Command]
+        self, todo: list[Told], now: float, commands: list[Command]
     ) -> tuple[list[Entry], list[Command]]:
         """Let the machine decide on events, one after the other; what follows follows."""
         facts, calls = self.facts, self.calls
@@ -254,12 +230,12 @@ class Driver:
             while todo:
                 event, data = todo.pop(0)
                 if self.keeps:
-                    entries.append(Entry(event, now, data))
+                    entries.append(Entry(str(event), now, data))
                 for effect in facts.learn(event, data, now).effects:
                     if effect.__class__ is Finished:
                         ended = True
                         continue
-                    commands.extend(calls.of(effect, now, todo))
+                    calls.of(effect, now, todo, commands)
                     if effect.__class__ is Refused:
                         entries.append(Entry(f"#alert({event})", now))
             if not calls.waits or not self._end_waits(todo, commands):
@@ -276,7 +252,7 @@ class Driver:
             told = ", ".join(f"{what} '{path}'" for path, what in owed.items())
             commands.append(Alert(f"stuck: {told}"))
 
-    def _end_waits(self, todo: list[tuple[str, Any]], commands: list[Command]) -> bool:
+    def _end_waits(self, todo: list[Told], commands: list[Command]) -> bool:
         """Pending answers and pauses of a scope that turns back: their time is up."""
         facts = self.facts
         for path in sorted(self.calls.waits):
@@ -287,7 +263,7 @@ class Driver:
             facts.doubted.add((path, facts.flight.pop(("call", path))))
             facts.pending.pop(path, None)
             commands.extend(self.calls.over("call", path))
-            todo.append((f"unknown({path})", None))
+            todo.append((self.machine.event("unknown", path), None))
         return bool(todo)
 
     def outcome(self) -> Outcome[Any]:

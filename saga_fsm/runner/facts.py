@@ -11,7 +11,18 @@ from typing import Any
 
 from saga_fsm.definition import Saga, Transient
 from saga_fsm.definition.layout import ROOT, Layout
-from saga_fsm.machine import Call, Compensate, Decide, Effect, Expand, Machine, Move, Query, State
+from saga_fsm.machine import (
+    Call,
+    Compensate,
+    Decide,
+    Event,
+    Expand,
+    Machine,
+    Move,
+    Query,
+    SetTimer,
+    State,
+)
 from saga_fsm.machine import _alphabet as a
 from saga_fsm.runner.outcome import Cause
 
@@ -47,10 +58,11 @@ _FAILURES = {
 class View:
     """What a context sees of the run: its own scope's input."""
 
-    __slots__ = ("facts", "input", "results", "run_id", "services")
+    __slots__ = ("input", "layout", "results", "run_id", "services")
 
     def __init__(self, facts: Facts, input: Any) -> None:  # noqa: A002 - the interface's word
-        self.facts = facts
+        # Not the facts themselves: they keep their views, and a circle is left to the collector.
+        self.layout = facts.layout
         self.input = input
         self.results = facts.results
         self.run_id = facts.run_id
@@ -58,7 +70,7 @@ class View:
 
     def locate(self, step: object, within: str) -> str:
         """The path of a step, seen from another."""
-        return self.facts.layout.find(step, within)
+        return self.layout.find(step, within)
 
 
 class Facts:
@@ -91,7 +103,7 @@ class Facts:
         self.run_id = run_id
         self.services = services
         self.state: State = machine.initial
-        self.events: list[str] = []
+        self.events: list[Event] = []
         self.results: dict[str, Any] = {}
         self.items: dict[str, list[Any]] = {}
         self.inputs: dict[str, Any] = {}
@@ -106,9 +118,9 @@ class Facts:
         self.doubted: set[tuple[str, int]] = set()
         self._errors: dict[str, BaseException] = {}
         self._failures: list[Cause] = []
-        self._views: dict[str, View] = {}
+        self.views: dict[str, View] = {}
 
-    def learn(self, event: str, data: Any, at: float) -> Move:
+    def learn(self, event: Event, data: Any, at: float) -> Move:
         """Fold one entry: let the machine move, and keep what came with the event."""
         before = self.state
         move = self.machine.step(before, event)
@@ -116,67 +128,51 @@ class Facts:
         if move.ignored is not None:
             return move
         self.state = move.state
-        name, _, inside = event.partition("(")
-        path = inside[:-1]
-        if name == "done":
-            self.results[path] = data
-        else:
-            self._keep(name, path, data, before)
+        kind = event.kind
+        if kind == "done":
+            self.results[event.target] = data
+        elif kind != "compensated":
+            self._keep(kind, event.target, data, before)
         for effect in move.effects:
-            self._owe(effect, at)
+            asks = KINDS.get(effect.__class__)
+            if asks is not None:
+                target: str = effect.target  # type: ignore[union-attr]
+                leg = (asks, target)
+                self.attempts[leg] = self.flight[leg] = self.attempts.get(leg, 0) + 1
+                self.since[target] = at
+            elif effect.__class__ is SetTimer:
+                self.since[effect.target] = at
         if self.cause is None and move.state.codes[0] in _TURNED:
-            self.cause = self._why(name, path)
+            self.cause = self._why(kind, event.target)
         return move
 
-    def passed(self, event: str, path: str, value: Any, state: State) -> None:
-        """What ``learn`` does for a call that is done and turns nothing."""
-        del self.flight["call", path]
-        self.events.append(event)
-        self.results[path] = value
-        self.state = state
-
-    def started(self, path: str, at: float) -> int:
-        """A call is in flight: the number of its attempt."""
-        leg = ("call", path)
-        attempt = self.attempts[leg] = self.flight[leg] = self.attempts.get(leg, 0) + 1
-        self.since[path] = at
-        return attempt
-
-    def _keep(self, name: str, path: str, data: Any, before: State) -> None:
-        if name == "landed":
+    def _keep(self, kind: str, path: str, data: Any, before: State) -> None:
+        if kind == "landed":
             self.results[path] = data
-        elif name == "items":
-            self.items[path.rpartition(",")[0]] = data
-        elif name == "chose" and path.endswith("/@given,given"):
-            self.inputs[path.removesuffix("/@given,given")] = data
-        elif name == "retry" and before[path] in _OPERATORS:
+        elif kind == "items":
+            self.items[path] = data
+        elif kind == "chose" and path.endswith("/@given"):
+            self.inputs[path.removesuffix("/@given")] = data
+        elif kind == "retry" and before[path] in _OPERATORS:
             # An operator's retry is a new leg: its policy begins again, its numbers go on.
-            for kind in ("call", "query", "compensate"):
-                self.spent[kind, path] = self.attempts.get((kind, path), 0)
-        elif name in _FAILURES:
-            self._fail(name, path, data)
-
-    def _owe(self, effect: Effect, at: float) -> None:
-        kind = KINDS.get(effect.__class__)
-        target: str = getattr(effect, "target", "")
-        self.since[target] = at
-        if kind is not None:
-            leg = (kind, target)
-            self.attempts[leg] = self.flight[leg] = self.attempts.get(leg, 0) + 1
+            for asks in ("call", "query", "compensate"):
+                self.spent[asks, path] = self.attempts.get((asks, path), 0)
+        elif kind in _FAILURES:
+            self._fail(kind, path, data)
 
     # ------------------------------------------------------------------ why it turned back
 
-    def _fail(self, name: str, path: str, data: Any) -> None:
+    def _fail(self, kind: str, path: str, data: Any) -> None:
         if isinstance(data, Transient) and data.after is not None:
             self.after[path] = data.after
         if isinstance(data, BaseException):
             self._errors[path] = data
         error = self._errors.get(path)
-        self._failures.append(Cause(path, _FAILURES[name], str(error or ""), error))
+        self._failures.append(Cause(path, _FAILURES[kind], str(error or ""), error))
 
-    def _why(self, name: str, path: str) -> Cause:
+    def _why(self, kind: str, path: str) -> Cause:
         """The failure that turned the run: this event, or what it ended in its own scope."""
-        if name not in _FAILURES:
+        if kind not in _FAILURES:
             unit = self._unit(path)
             for failure in reversed(self._failures):
                 if self._unit(failure.step) == unit:
@@ -195,13 +191,13 @@ class Facts:
 
     def view(self, scope: str) -> View:
         """The input of a scope: its own, where it was given one, else its parent's."""
-        view = self._views.get(scope)
+        view = self.views.get(scope)
         if view is None:
             at: str | None = scope
             while at is not None and at not in self.inputs:
                 at = self.layout.scopes[at].parent
             value = self.input if at is None else self.inputs[at]
-            view = self._views[scope] = View(self, value)
+            view = self.views[scope] = View(self, value)
         return view
 
     def copy(self, copies: tuple[tuple[str, int], ...]) -> tuple[Any, int | None]:

@@ -15,6 +15,9 @@ Tell = Callable[[Any, BaseException | None], None]
 
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether a call gives a coroutine: a function, a partial of one, or an async ``__call__``."""
+    # Most are plain functions, and say so at once.
+    if getattr(getattr(function, "__code__", None), "co_flags", 0) & inspect.CO_COROUTINE:
+        return True
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - not asked whether, but how, it is called
     )

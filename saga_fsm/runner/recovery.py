@@ -34,16 +34,16 @@ def fold(facts: Facts, entries: Iterable[Entry]) -> Recoveries:
             continue
         if entry.event == "start":
             _same(facts, entry.data)
-        name, _, inside = entry.event.partition("(")
-        path = inside[:-1].partition(",")[0]
+        event = facts.machine.read(entry.event)
+        path = event.target
         for kind, ends in ENDS.items():
-            if name in ends and (kind, path) in facts.flight:
+            if event.kind in ends and (kind, path) in facts.flight:
                 attempt = facts.flight.pop((kind, path))
                 recoveries.pop((kind, path), None)
                 facts.pending.pop(path, None)
-                if (kind, name) == ("call", "unknown"):
+                if (kind, event.kind) == ("call", "unknown"):
                     facts.doubted.add((path, attempt))
-        facts.learn(entry.event, entry.data, entry.at)
+        facts.learn(event, entry.data, entry.at)
     return recoveries
 
 
@@ -75,7 +75,8 @@ def again(  # noqa: PLR0913, PLR0917 - what a recovery has in its hands
     effect: Effect,
     now: float,
     todo: list[Told],
-) -> list[Command]:
+    commands: list[Command],
+) -> None:
     """
     Ask again for one thing that is owed.
 
@@ -85,22 +86,24 @@ def again(  # noqa: PLR0913, PLR0917 - what a recovery has in its hands
     kind = KINDS.get(effect.__class__)
     target: str = getattr(effect, "target", "")
     if isinstance(effect, SetTimer):
-        return calls.of(effect, facts.since[target], todo)
+        calls.of(effect, facts.since[target], todo, commands)
     if kind is None:
-        return []
+        return
     leg = (kind, target)
     placed = facts.layout.steps.get(target)
     if isinstance(effect, Call) and placed is not None:
         if target in facts.pending:
-            return calls.answer(placed, facts.pending[target], facts.since[target])
+            commands.extend(calls.answer(placed, facts.pending[target], facts.since[target]))
+            return
         if placed.step.pause_for is not None:
-            return calls.make(kind, target, facts.since[target], todo)
+            calls.make(kind, target, facts.since[target], todo, commands)
+            return
     poison = recoveries[leg] + 1 >= _POISONOUS and isinstance(effect, Call | Compensate)
     safe = placed is None or placed.contract.idempotent or placed.kind is Kind.READONLY
     if poison or (isinstance(effect, Call) and not safe):
         attempt = facts.flight.pop(leg)
         if kind == "call":
             facts.doubted.add((target, attempt))
-        todo.append((f"unknown({target})", None))
-        return []
-    return calls.make(kind, target, now, todo)
+        todo.append((facts.machine.event("unknown", target), None))
+    else:
+        calls.make(kind, target, now, todo, commands)

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import queue
 import random as chance
-import threading
-from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from saga_fsm.definition import Saga
 from saga_fsm.errors import RunningLoopError
 from saga_fsm.ports import Clock, Journal
-from saga_fsm.runner.commands import Invoke, Leg
+from saga_fsm.runner.commands import Invoke
+from saga_fsm.runner.crew import Crew
 from saga_fsm.runner.driver import Driver
 from saga_fsm.runner.interrupts import Interrupts
-from saga_fsm.runner.loop import PrivateLoop, is_async, is_awaitable
+from saga_fsm.runner.loop import is_awaitable
 from saga_fsm.runner.outcome import Outcome
 from saga_fsm.runner.shell import Order, Shell, driver_of
 
 
 class ThreadShell(Shell):
-    """One run on this thread; calls that may not block it get threads of their own."""
+    """One run on this thread; calls that may not block it are given to a crew of others."""
 
     def __init__(
         self,
@@ -34,11 +30,8 @@ class ThreadShell(Shell):
         order: Order | None = None,
     ) -> None:
         super().__init__(driver, journal, clock, order)
-        # The bell only wakes: what is told lies in the deque, where no interrupt can lose it.
-        self.bell: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self.told: deque[tuple[Leg, Any, BaseException | None]] = deque()
         self.interrupts = Interrupts()
-        self.loop = PrivateLoop()
+        self.crew: Crew | None = None
 
     def run(self) -> Outcome[Any]:
         """Carry out until the run rests; then re-raise what interrupted it."""
@@ -48,7 +41,8 @@ class ThreadShell(Shell):
             while not self.driver.resting:
                 self._once()
         finally:
-            self.loop.close()
+            if self.crew is not None:
+                self.crew.close()
             self.interrupts.end()
         return self.closed()
 
@@ -58,13 +52,16 @@ class ThreadShell(Shell):
         if len(calls) == 1 and not self.flying and self._may_block(calls[0]):
             self._inline(calls.pop())
         else:
+            crew = self._hired()
             while calls:
-                self._thread(calls.pop(0))
-            self._wait()
-        try:
-            self.interrupts.let_through()
-        except BaseException as error:  # noqa: BLE001 - whatever the program's own handler raises
-            self.interrupted(error)
+                self.flying += 1
+                crew.take(calls.pop(0))
+            self._wait(crew)
+        if self.interrupts.held:
+            try:
+                self.interrupts.let_through()
+            except BaseException as error:  # noqa: BLE001 - whatever the program's own handler raises
+                self.interrupted(error)
 
     def _may_block(self, invoke: Invoke) -> bool:
         """No timeout, and no timer but the deadline, which is heard when the call returns."""
@@ -73,41 +70,32 @@ class ThreadShell(Shell):
         )
 
     def _inline(self, invoke: Invoke) -> None:
-        """Call it on this thread; and, as long as one plain call follows another, those too."""
-        interrupts, driver, now = self.interrupts, self.driver, self.clock.now
-        while True:
-            error: BaseException | None = None
-            try:
-                interrupts.open = True
-                value = invoke.function(*invoke.arguments)
-                interrupts.open = False
-            except BaseException as raised:  # noqa: BLE001 - the driver says what it means
-                interrupts.open = False
-                value, error = None, raised
-            if is_awaitable(value):
-                self.flying += 1
-                self.loop.begin(partial(_same, value), self._tell(invoke.leg))
-                return
-            if self.timers:
-                self.ring()
-            passed = driver.passed(invoke.leg, value, now()) if error is None else None
-            if passed is None:
-                self.settle(invoke.leg, value, error)
-                return
-            entries, invoke = passed
-            if entries:
-                self.write(entries)
-            if interrupts.held:
-                self.calls.append(invoke)
-                return
+        """Call it on this thread."""
+        interrupts = self.interrupts
+        try:
+            interrupts.open = True
+            value = invoke.function(*invoke.arguments)
+            interrupts.open = False
+        except BaseException as error:  # noqa: BLE001 - the driver says what it means
+            interrupts.open = False
+            self.ring()
+            self.settle(invoke.leg, None, error)
+            return
+        if is_awaitable(value):
+            self.flying += 1
+            self._hired().await_(invoke.leg, value)
+            return
+        if self.timers:
+            self.ring()
+        self.settle(invoke.leg, value, None)
 
-    def _wait(self) -> None:
+    def _wait(self, crew: Crew) -> None:
         """Hear one answer; else wait for one until a timer is due."""
-        if not self.told:
+        if not crew.told:
             until = self.until_due()
             try:
                 self.interrupts.open = True
-                self.clock.wait(self._listen, until, busy=self.flying > 0)
+                self.clock.wait(crew.listen, until, busy=self.flying > 0)
                 self.interrupts.open = False
             except Exception:
                 raise
@@ -116,46 +104,14 @@ class ThreadShell(Shell):
                 return
             finally:
                 self.interrupts.open = False
-        if self.told:
-            self.answered(*self.told.popleft())
+        if crew.told:
+            self.answered(*crew.told.popleft())
         self.ring()
 
-    def _listen(self, seconds: float | None) -> bool:
-        return self.bell.get(timeout=seconds)
-
-    def _tell(self, leg: Leg) -> Callable[[Any, BaseException | None], None]:
-        def tell(value: Any, error: BaseException | None) -> None:
-            self.told.append((leg, value, error))
-            self.bell.put(True)  # noqa: FBT003 - a bell says one thing
-
-        return tell
-
-    def _thread(self, invoke: Invoke) -> None:
-        self.flying += 1
-        tell = self._tell(invoke.leg)
-        if is_async(invoke.function):
-            self.loop.begin(partial(invoke.function, *invoke.arguments), tell)
-            return
-
-        def work() -> None:
-            try:
-                value = invoke.function(*invoke.arguments)
-            except BaseException as error:  # noqa: BLE001 - the driver says what it means
-                tell(None, error)
-                return
-            if is_awaitable(value):
-                self.loop.begin(partial(_same, value), tell)
-            else:
-                tell(value, None)
-
-        # A daemon: a call that never returns keeps neither the run nor the interpreter.
-        context = contextvars.copy_context()
-        name = f"saga {invoke.leg[1]}"
-        threading.Thread(target=context.run, args=(work,), name=name, daemon=True).start()
-
-
-def _same(value: Any) -> Any:
-    return value
+    def _hired(self) -> Crew:
+        if self.crew is None:
+            self.crew = Crew()
+        return self.crew
 
 
 def run(  # noqa: PLR0913 - keyword-only options of one run

@@ -29,6 +29,8 @@ class TaskShell(Shell):
         self.loop = asyncio.get_running_loop()
         self.waiter: asyncio.Future[None] | None = None
         self.broken: Exception | None = None
+        # Whether a task has changed what the run waits for: its timers, its calls, its end.
+        self.news = False
         self.stopped = False
 
     async def run(self) -> Outcome[Any]:
@@ -43,6 +45,7 @@ class TaskShell(Shell):
 
     async def _once(self) -> None:
         """Begin what is to be called, then hear one answer, or a timer."""
+        self.news = False
         while self.calls:
             self._begin(self.calls.pop(0))
         if not self.told:
@@ -61,7 +64,7 @@ class TaskShell(Shell):
 
     async def _listen(self) -> bool:
         """Until something was told; it stays in the deque, where no cancellation can lose it."""
-        if not self.told and self.broken is None and not self.calls:
+        if not (self.told or self.calls or self.news):
             self.waiter = self.loop.create_future()
             await self.waiter
         return True
@@ -105,40 +108,38 @@ class TaskShell(Shell):
     async def _finish(
         self, leg: Leg, function: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...]
     ) -> None:
-        """Await a call; and, as long as one plain call follows another, those too: a task less."""
+        """Await a call; and, as long as one async call follows another, those too: a task less."""
         while True:
+            error: BaseException | None = None
             try:
                 value = await function(*arguments)
-            except BaseException as error:  # noqa: BLE001 - the driver says what it means
-                self._tell(leg, None, error)
+            except BaseException as raised:  # noqa: BLE001 - the driver says what it means
+                value, error = None, raised
+            # What was told before comes first; who was stopped starts nothing more; and a task
+            # that was cancelled, or is to end the program, goes no further.
+            if self.told or self.stopped or not (error is None or isinstance(error, Exception)):
+                self._tell(leg, value, error)
                 return
-            try:
-                invoke = self._next(leg, value)
-            except Exception as error:  # noqa: BLE001 - the run ends with it, not only this task
-                self.broken = error
-                self._wake()
-                return
+            invoke = self._next(leg, value, error)
             if invoke is None:
                 return
             leg, function, arguments = invoke.leg, invoke.function, invoke.arguments
 
-    def _next(self, leg: Leg, value: Any) -> Invoke | None:
-        """The plain async call that follows this one; everything else is told to ``run``."""
-        # What was told before comes first; and who was stopped starts nothing more.
-        free = not self.told and not self.stopped
-        passed = self.driver.passed(leg, value, self.clock.now()) if free else None
-        if passed is None:
-            self._tell(leg, value, None)
-            return None
-        entries, invoke = passed
-        if entries:
-            self.write(entries)
-        if is_async(invoke.function):
-            return invoke
-        self.flying -= 1
-        self.calls.append(invoke)
-        self._wake()
-        return None
+    def _next(self, leg: Leg, value: Any, error: Exception | None) -> Invoke | None:
+        """The one async call that follows this one; ``run`` hears of everything else."""
+        timers = self.timers.copy()
+        try:
+            self.answered(leg, value, error)
+        except Exception as broken:  # noqa: BLE001 - the run ends with it, not only this task
+            self.broken = broken
+        calls = self.calls
+        follows = len(calls) == 1 and self.broken is None and is_async(calls[0].function)
+        invoke = calls.pop() if follows else None
+        self.flying += follows
+        if invoke is None or self.timers != timers:
+            self.news = True
+            self._wake()
+        return invoke
 
     def _from_thread(self, function: Callable[..., None], *arguments: Any) -> None:
         """A loop that has been closed meanwhile wants no news."""

@@ -16,7 +16,6 @@ from saga_fsm import (
     Status,
     Transient,
     alternatives,
-    choice,
     each,
     parallel,
     pause,
@@ -70,44 +69,6 @@ def test_each_move_is_written_before_it_is_made() -> None:
     entries, commands = driver.returned(("call", "a", 1), "x", 2.0)
     assert [(e.event, e.at, e.data) for e in entries] == [("done(a)", 2.0, "x")]
     assert legs(commands) == [("call", "b", 1)]
-
-
-def test_plain_call_in_one_piece_is_the_same() -> None:
-    """`passed` makes the entries, the call and the facts that `returned` makes."""
-    quick, slow = (driver_of(a_step("a"), a_step("b"), pivot(ok, name="p")) for _ in range(2))
-    for driver in (quick, slow):
-        driver.start(0.0)
-    passed = quick.passed(("call", "a", 1), "x", 1.0)
-    entries, commands = slow.returned(("call", "a", 1), "x", 1.0)
-    assert passed is not None
-    assert passed[0] == entries
-    assert [passed[1].leg] == legs(commands)
-    assert quick.outcome() == slow.outcome()
-    for fact in ("flight", "attempts", "since", "results", "events", "state"):
-        assert getattr(quick.facts, fact) == getattr(slow.facts, fact)
-
-
-@pytest.mark.parametrize(
-    ("blocks", "value"),
-    [
-        ([a_step("a"), a_step("b", timeout=1.0)], "x"),
-        ([a_step("a", timeout=1.0), a_step("b")], "x"),
-        ([a_step("a"), pause(1.0)], "x"),
-        ([a_step("a"), parallel(a_step("b"), a_step("c"))], "x"),
-        ([a_step("a"), choice(ok, ok=a_step("b"), otherwise=a_step("c"))], "x"),
-        ([a_step("a")], "x"),
-        ([a_step("a"), a_step("b")], PENDING),
-    ],
-)
-def test_what_is_not_plain_is_left_alone(blocks: list[Any], value: Any) -> None:
-    """`passed` changes nothing where more than one plain call follows."""
-    driver = driver_of(*blocks)
-    driver.start(0.0)
-    before = driver.outcome()
-    assert driver.passed(("call", "a", 1), value, 1.0) is None
-    assert driver.passed(("call", "a", 7), "stale", 1.0) is None
-    assert driver.outcome() == before
-    assert driver.facts.flight == {("call", "a"): 1}
 
 
 @pytest.mark.parametrize(
