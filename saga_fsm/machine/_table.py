@@ -106,11 +106,12 @@ class State:
     codes. ``state["charge"]`` is the local state of one automaton by name.
     """
 
-    __slots__ = ("codes", "machine")
+    __slots__ = ("_status", "codes", "machine")
 
     def __init__(self, codes: Codes, machine: Machine) -> None:
         self.codes = codes
         self.machine = machine
+        self._status: Status | None = None
 
     def __getitem__(self, path: str) -> str:
         """The local state of the automaton at ``path``, by name."""
@@ -119,8 +120,11 @@ class State:
 
     @property
     def status(self) -> Status:
-        """What the run is in this state."""
-        return self.machine.status(self)
+        """What the run is in this state: worked out once."""
+        known = self._status
+        if known is None:
+            known = self._status = self.machine.status(self)
+        return known
 
     @property
     def unresolved(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from saga_fsm.definition import Context, Retry
 from saga_fsm.definition.layout import PlacedChoice, PlacedEach, PlacedScope, PlacedStep
 from saga_fsm.machine import CancelTimer, Effect, Event, Refused, SetTimer
 from saga_fsm.runner.commands import Alert, Command, Invoke, Leg, TimerKey, Wake
-from saga_fsm.runner.facts import KINDS, Facts
+from saga_fsm.runner.facts import Facts
 
 
 Told = tuple[Event, Any]
@@ -38,11 +38,9 @@ class Calls:
         self.timed: set[TimerKey] = set()
 
     def of(self, effect: Effect, now: float, todo: list[Told], commands: list[Command]) -> None:
-        """What an effect asks for at time ``now``; what it decides by itself goes to ``todo``."""
-        kind = KINDS.get(effect.__class__)
-        if kind is not None:
-            self.make(kind, effect.target, now, todo, commands)  # type: ignore[union-attr]
-        elif isinstance(effect, SetTimer):
+        """What an effect without a call asks for; what it decides by itself goes to ``todo``."""
+        if isinstance(effect, SetTimer):
+            self.facts.since[effect.target] = now
             self._timer(effect.target, now, todo, commands)
         elif isinstance(effect, CancelTimer):
             what = "deadline" if effect.target.endswith("@stop") else "retry"
@@ -50,13 +48,10 @@ class Calls:
         elif isinstance(effect, Refused):
             commands.append(Alert(f"past the point of no return: {effect.target} was refused"))
 
-    def make(
-        self, kind: str, path: str, now: float, todo: list[Told], commands: list[Command]
-    ) -> None:
-        """The call that is in flight at this path."""
+    def make(self, leg: Leg, now: float, todo: list[Told], commands: list[Command]) -> None:
+        """The call that is in flight as ``leg``."""
+        kind, path, attempt = leg
         facts = self.facts
-        attempt = facts.flight[kind, path]
-        leg = (kind, path, attempt)
         placed = facts.layout.steps.get(path)
         if placed is None:
             self._make_of_block(leg, now, commands)
@@ -77,7 +72,7 @@ class Calls:
             elif step.pause_for is None:
                 invoke = Invoke(leg, step.action, (context,))
             else:
-                self._pause(path, context, step.pause_for, now, todo, commands)
+                self._pause(leg, context, step.pause_for, now, todo, commands)
                 return
         commands.append(invoke)
         if timeout is not None:
@@ -99,17 +94,18 @@ class Calls:
 
     def _pause(  # noqa: PLR0913, PLR0917 - a call, and the two lists that all calls are given
         self,
-        path: str,
+        leg: Leg,
         context: Any,
         seconds: Any,
         now: float,
         todo: list[Told],
         commands: list[Command],
     ) -> None:
+        path = leg[1]
         try:
             at = now + (seconds(context) if callable(seconds) else seconds)
         except Exception as error:  # noqa: BLE001 - the user's function: a failure of the step
-            del self.facts.flight["call", path]
+            del self.facts.flight[leg]
             todo.append((self.facts.machine.event("unknown", path), error))
             return
         self.waits.add(path)

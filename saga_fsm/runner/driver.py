@@ -19,11 +19,12 @@ from saga_fsm.machine import Event, Finished, Refused, Status
 from saga_fsm.ports import Entry
 from saga_fsm.runner.calls import Calls, Told
 from saga_fsm.runner.commands import Alert, Command, Leg, TimerKey
-from saga_fsm.runner.facts import Facts
+from saga_fsm.runner.facts import KINDS, Facts
 from saga_fsm.runner.outcome import Outcome
 from saga_fsm.runner.recovery import again, fold
 
 
+_WELL = {"call": "done", "compensate": "compensated", "query": "landed"}
 _LABELS = {True: "yes", False: "no"}
 
 
@@ -128,24 +129,23 @@ class Driver:
     def returned(self, leg: Leg, value: Any, now: float) -> tuple[list[Entry], list[Command]]:
         """A call came back with a value."""
         kind, path, attempt = leg
-        if self.facts.flight.get((kind, path)) != attempt:
+        if leg not in self.facts.flight:
             return self._stale(leg, value, now)
-        if kind == "call":
-            if value is PENDING:
-                return self._now_pending(path, attempt, now)
-            return self._settled(leg, self.machine.event("done", path), value, now)
-        if kind == "compensate":
-            return self._settled(leg, self.machine.event("compensated", path), None, now)
-        if kind == "query":
-            return self._settled(leg, self.machine.event("landed", path), value, now)
-        return self._settled(leg, *self._decision(path, value), now)
+        if value is PENDING and kind == "call":
+            return self._now_pending(path, attempt, now)
+        well = _WELL.get(kind)
+        if well is None:
+            return self._settled(leg, *self._decision(path, value), now)
+        # What an undo returns is nobody's result.
+        data = None if kind == "compensate" else value
+        return self._settled(leg, self.machine.event(well, path), data, now)
 
     def raised(
         self, leg: Leg, error: BaseException, now: float
     ) -> tuple[list[Entry], list[Command]]:
         """A call raised, or its time was up (R2)."""
         kind, path, attempt = leg
-        if self.facts.flight.get((kind, path)) != attempt:
+        if leg not in self.facts.flight:
             return self._stale(leg, error, now)
         if kind in {"decide", "expand"}:
             return self._settled(leg, self.machine.event("chooser_failed", path), error, now)
@@ -163,7 +163,7 @@ class Driver:
         if what == "retry":
             return self._feed([(self.machine.event("retry", path), None)], now, [])
         kind = "call" if what == "pause" else what
-        leg = (kind, path, self.facts.flight.get((kind, path), 0))
+        leg = self.facts.latest(kind, path)
         if what == "pause":
             return self.returned(leg, None, now)
         return self.raised(leg, TimeoutError(f"no answer from {path} in time"), now)
@@ -192,19 +192,22 @@ class Driver:
     def _settled(
         self, leg: Leg, event: Event, data: Any, now: float
     ) -> tuple[list[Entry], list[Command]]:
-        calls, (kind, path, _) = self.calls, leg
-        del self.facts.flight[kind, path]
-        if not calls.timed and not calls.waits:
-            return self._feed([(event, data)], now, [])
-        self.facts.pending.pop(path, None)
-        return self._feed([(event, data)], now, calls.over(kind, path))
+        calls, facts = self.calls, self.facts
+        del facts.flight[leg]
+        commands: list[Command] = []
+        if calls.timed or calls.waits:
+            kind, path, _ = leg
+            facts.pending.pop(path, None)
+            commands = calls.over(kind, path)
+        return self._feed([(event, data)], now, commands)
 
     def _now_pending(
         self, path: str, attempt: int, now: float
     ) -> tuple[list[Entry], list[Command]]:
         facts = self.facts
         facts.pending[path] = attempt
-        commands = self.calls.answer(self.layout.steps[path], attempt, facts.since[path])
+        since = facts.flight["call", path, attempt]
+        commands = self.calls.answer(self.layout.steps[path], attempt, since)
         entries, then = self._feed([], now, commands)
         return [Entry(f"#pending({path})", now), *entries], then
 
@@ -226,20 +229,21 @@ class Driver:
         facts, calls = self.facts, self.calls
         entries: list[Entry] = []
         ended = self.resting
-        while True:
-            while todo:
-                event, data = todo.pop(0)
-                if self.keeps:
-                    entries.append(Entry(str(event), now, data))
-                for effect in facts.learn(event, data, now).effects:
-                    if effect.__class__ is Finished:
-                        ended = True
-                        continue
+        while todo or (calls.waits and self._end_waits(todo, commands)):
+            event, data = todo.pop(0)
+            if self.keeps:
+                entries.append(Entry(str(event), now, data))
+            for effect in facts.learn(event, data).effects:
+                kind = KINDS.get(effect.__class__)
+                if kind is not None:
+                    leg = facts.owe(kind, effect.target, now)  # type: ignore[union-attr]
+                    calls.make(leg, now, todo, commands)
+                elif effect.__class__ is Finished:
+                    ended = True
+                else:
                     calls.of(effect, now, todo, commands)
                     if effect.__class__ is Refused:
                         entries.append(Entry(f"#alert({event})", now))
-            if not calls.waits or not self._end_waits(todo, commands):
-                break
         if ended:
             self._rest(commands)
         return entries, commands
@@ -260,7 +264,9 @@ class Driver:
             lasting = placed.kind in {Kind.PIVOT, Kind.RETRIABLE}
             if lasting or facts.state[placed.scope] in {"running", "committed"}:
                 continue
-            facts.doubted.add((path, facts.flight.pop(("call", path))))
+            leg = facts.latest("call", path)
+            del facts.flight[leg]
+            facts.doubted.add((path, leg[2]))
             facts.pending.pop(path, None)
             commands.extend(self.calls.over("call", path))
             todo.append((self.machine.event("unknown", path), None))

@@ -20,10 +20,10 @@ from saga_fsm.machine import (
     Machine,
     Move,
     Query,
-    SetTimer,
     State,
 )
 from saga_fsm.machine import _alphabet as a
+from saga_fsm.runner.commands import Leg
 from saga_fsm.runner.outcome import Cause
 
 
@@ -108,10 +108,11 @@ class Facts:
         self.items: dict[str, list[Any]] = {}
         self.inputs: dict[str, Any] = {}
         self.cause: Cause | None = None
-        # (kind, path) -> attempts so far; of these, spent before an operator's retry; in flight.
+        # (kind, path) -> attempts so far; of these, spent before an operator's retry.
         self.attempts: dict[tuple[str, str], int] = {}
         self.spent: dict[tuple[str, str], int] = {}
-        self.flight: dict[tuple[str, str], int] = {}
+        # What is in flight -> since when; and since when a timer runs, by path.
+        self.flight: dict[Leg, float] = {}
         self.since: dict[str, float] = {}
         self.after: dict[str, float] = {}
         self.pending: dict[str, int] = {}
@@ -120,7 +121,7 @@ class Facts:
         self._failures: list[Cause] = []
         self.views: dict[str, View] = {}
 
-    def learn(self, event: Event, data: Any, at: float) -> Move:
+    def learn(self, event: Event, data: Any) -> Move:
         """Fold one entry: let the machine move, and keep what came with the event."""
         before = self.state
         move = self.machine.step(before, event)
@@ -133,18 +134,21 @@ class Facts:
             self.results[event.target] = data
         elif kind != "compensated":
             self._keep(kind, event.target, data, before)
-        for effect in move.effects:
-            asks = KINDS.get(effect.__class__)
-            if asks is not None:
-                target: str = effect.target  # type: ignore[union-attr]
-                leg = (asks, target)
-                self.attempts[leg] = self.flight[leg] = self.attempts.get(leg, 0) + 1
-                self.since[target] = at
-            elif effect.__class__ is SetTimer:
-                self.since[effect.target] = at
         if self.cause is None and move.state.codes[0] in _TURNED:
             self.cause = self._why(kind, event.target)
         return move
+
+    def owe(self, kind: str, path: str, at: float) -> Leg:
+        """One more attempt is in flight."""
+        key = (kind, path)
+        attempt = self.attempts[key] = self.attempts.get(key, 0) + 1
+        leg = (kind, path, attempt)
+        self.flight[leg] = at
+        return leg
+
+    def latest(self, kind: str, path: str) -> Leg:
+        """The last attempt that was made: if any is in flight, it is this one."""
+        return kind, path, self.attempts.get((kind, path), 0)
 
     def _keep(self, kind: str, path: str, data: Any, before: State) -> None:
         if kind == "landed":

@@ -31,7 +31,7 @@ class Interrupts:
 
     def begin(self) -> None:
         """Take the signal over."""
-        if threading.current_thread() is threading.main_thread():
+        if threading.get_ident() == threading.main_thread().ident:
             previous = _plain.getsignal(_SIGINT)
             if callable(previous):
                 self._previous = previous

@@ -37,22 +37,28 @@ def fold(facts: Facts, entries: Iterable[Entry]) -> Recoveries:
         event = facts.machine.read(entry.event)
         path = event.target
         for kind, ends in ENDS.items():
-            if event.kind in ends and (kind, path) in facts.flight:
-                attempt = facts.flight.pop((kind, path))
+            leg = facts.latest(kind, path)
+            if event.kind in ends and facts.flight.pop(leg, None) is not None:
                 recoveries.pop((kind, path), None)
                 facts.pending.pop(path, None)
                 if (kind, event.kind) == ("call", "unknown"):
-                    facts.doubted.add((path, attempt))
-        facts.learn(event, entry.data, entry.at)
+                    facts.doubted.add((path, leg[2]))
+        for effect in facts.learn(event, entry.data).effects:
+            asks = KINDS.get(effect.__class__)
+            target: str = getattr(effect, "target", "")
+            if asks is not None:
+                facts.owe(asks, target, entry.at)
+            elif isinstance(effect, SetTimer):
+                facts.since[target] = entry.at
     return recoveries
 
 
 def _note(facts: Facts, recoveries: Recoveries, entry: Entry) -> None:
     if entry.event == "#recovered":
-        recoveries.update(facts.flight.keys())
+        recoveries.update(leg[:2] for leg in facts.flight)
     elif entry.event.startswith("#pending("):
         path = entry.event.removeprefix("#pending(")[:-1]
-        facts.pending[path] = facts.flight.get(("call", path), 1)
+        facts.pending[path] = facts.latest("call", path)[2]
 
 
 def _same(facts: Facts, header: Any) -> None:
@@ -89,21 +95,21 @@ def again(  # noqa: PLR0913, PLR0917 - what a recovery has in its hands
         calls.of(effect, facts.since[target], todo, commands)
     if kind is None:
         return
-    leg = (kind, target)
+    leg = facts.latest(kind, target)
     placed = facts.layout.steps.get(target)
     if isinstance(effect, Call) and placed is not None:
         if target in facts.pending:
-            commands.extend(calls.answer(placed, facts.pending[target], facts.since[target]))
+            commands.extend(calls.answer(placed, facts.pending[target], facts.flight[leg]))
             return
         if placed.step.pause_for is not None:
-            calls.make(kind, target, facts.since[target], todo, commands)
+            calls.make(leg, facts.flight[leg], todo, commands)
             return
-    poison = recoveries[leg] + 1 >= _POISONOUS and isinstance(effect, Call | Compensate)
+    poison = recoveries[kind, target] + 1 >= _POISONOUS and isinstance(effect, Call | Compensate)
     safe = placed is None or placed.contract.idempotent or placed.kind is Kind.READONLY
     if poison or (isinstance(effect, Call) and not safe):
-        attempt = facts.flight.pop(leg)
+        del facts.flight[leg]
         if kind == "call":
-            facts.doubted.add((target, attempt))
+            facts.doubted.add((target, leg[2]))
         todo.append((facts.machine.event("unknown", target), None))
     else:
-        calls.make(kind, target, now, todo, commands)
+        calls.make(leg, now, todo, commands)

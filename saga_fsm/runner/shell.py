@@ -28,9 +28,8 @@ logger = logging.getLogger("saga_fsm")
 class SystemClock:
     """The time of this machine."""
 
-    def now(self) -> float:
-        """Seconds since the epoch."""
-        return time.time()
+    # Seconds since the epoch; as it is, without a frame around it.
+    now = staticmethod(time.time)
 
     def wait(self, get: Callable[[float | None], Any], seconds: float | None, *, busy: bool) -> Any:  # noqa: ARG002 - a real clock runs by itself
         """Wait for an answer at most so long."""
@@ -79,13 +78,16 @@ def driver_of(  # noqa: PLR0913 - keyword-only facts of one run
     answers: dict[Any, Callable[[Any], Any]] | None,
 ) -> Driver:
     """The driver of one run, with what a shell was given."""
-    find = lay_out(saga).find
+    known: dict[str, Callable[[Any], Any]] = {}
+    if answers:
+        find = lay_out(saga).find
+        known = {find(step): answer for step, answer in answers.items()}
     return Driver(
         saga,
         input=input,
         run_id=run_id or os.urandom(16).hex(),
         services=services,
-        answers={find(step): answer for step, answer in answers.items()} if answers else {},
+        answers=known,
         luck=(random or chance).random,
         keeps=journal is not None,
     )

@@ -10,11 +10,9 @@ from typing import Any
 from saga_fsm.definition import Saga
 from saga_fsm.errors import RunningLoopError
 from saga_fsm.ports import Clock, Journal
-from saga_fsm.runner.commands import Invoke
 from saga_fsm.runner.crew import Crew
 from saga_fsm.runner.driver import Driver
 from saga_fsm.runner.interrupts import Interrupts
-from saga_fsm.runner.loop import is_awaitable
 from saga_fsm.runner.outcome import Outcome
 from saga_fsm.runner.shell import Order, Shell, driver_of
 
@@ -39,55 +37,62 @@ class ThreadShell(Shell):
         try:
             self.open()
             while not self.driver.resting:
-                self._once()
+                self._alone()
+                if not self.driver.resting:
+                    self._together()
         finally:
             if self.crew is not None:
                 self.crew.close()
             self.interrupts.end()
         return self.closed()
 
-    def _once(self) -> None:
-        """One thing that happens: a call of our own, an answer, or a timer."""
-        calls = self.calls
-        if len(calls) == 1 and not self.flying and self._may_block(calls[0]):
-            self._inline(calls.pop())
-        else:
-            crew = self._hired()
-            while calls:
-                self.flying += 1
-                crew.take(calls.pop(0))
-            self._wait(crew)
-        if self.interrupts.held:
+    def _alone(self) -> None:
+        """Calls on this thread, as long as there is one at a time and it may block."""
+        calls, interrupts, returned = self.calls, self.interrupts, self.driver.returned
+        now = self.clock.now
+        while len(calls) == 1 and not self.flying:
+            invoke = calls[0]
+            # Only the deadline may wait until a call returns: it is heard then (R9).
+            if invoke.timeout is not None or (self.timers and not self._only_deadlines()):
+                return
+            calls.clear()
             try:
-                self.interrupts.let_through()
-            except BaseException as error:  # noqa: BLE001 - whatever the program's own handler raises
-                self.interrupted(error)
+                interrupts.open = True
+                value = invoke.function(*invoke.arguments)
+                interrupts.open = False
+            except BaseException as error:  # noqa: BLE001 - the driver says what it means
+                interrupts.open = False
+                self.ring()
+                self.settle(invoke.leg, None, error)
+            else:
+                if hasattr(value, "__await__"):
+                    self.flying += 1
+                    self._hired().await_(invoke.leg, value)
+                    return
+                if self.timers:
+                    self.ring()
+                self.take(returned(invoke.leg, value, now()))
+            if interrupts.held:
+                self._let_through()
 
-    def _may_block(self, invoke: Invoke) -> bool:
-        """No timeout, and no timer but the deadline, which is heard when the call returns."""
-        return invoke.timeout is None and (
-            not self.timers or all(key[0] == "deadline" for key in self.timers)
-        )
+    def _only_deadlines(self) -> bool:
+        return all(key[0] == "deadline" for key in self.timers)
 
-    def _inline(self, invoke: Invoke) -> None:
-        """Call it on this thread."""
-        interrupts = self.interrupts
-        try:
-            interrupts.open = True
-            value = invoke.function(*invoke.arguments)
-            interrupts.open = False
-        except BaseException as error:  # noqa: BLE001 - the driver says what it means
-            interrupts.open = False
-            self.ring()
-            self.settle(invoke.leg, None, error)
-            return
-        if is_awaitable(value):
+    def _together(self) -> None:
+        """Give calls to the crew, then hear one answer, or a timer."""
+        crew = self._hired()
+        while self.calls:
             self.flying += 1
-            self._hired().await_(invoke.leg, value)
-            return
-        if self.timers:
-            self.ring()
-        self.settle(invoke.leg, value, None)
+            crew.take(self.calls.pop(0))
+        self._wait(crew)
+        if self.interrupts.held:
+            self._let_through()
+
+    def _let_through(self) -> None:
+        try:
+            self.interrupts.let_through()
+        except BaseException as error:  # noqa: BLE001 - whatever the program's own handler raises
+            self.interrupted(error)
 
     def _wait(self, crew: Crew) -> None:
         """Hear one answer; else wait for one until a timer is due."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import threading
 from collections.abc import Callable
@@ -482,3 +483,17 @@ def test_a_thousand_steps(log: Log) -> None:
     outcome = run(Saga("long", *steps, log.step("z", Rejected("no")), contract=GUARDED))
     assert outcome.status is Status.COMPENSATED
     assert log.calls[1000:] == [f"-s{i}(s{i})" for i in reversed(range(999))]
+
+
+def test_a_run_leaves_nothing_to_the_garbage_collector() -> None:
+    """A run that goes through is freed with its outcome: no circle waits for a collection."""
+    log = Log()
+    saga = Saga("s", log.step("a"), Saga("n", log.step("b"), log.step("c")), contract=GUARDED)
+    run(saga)
+    gc.collect()
+    gc.disable()
+    try:
+        run(saga)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
