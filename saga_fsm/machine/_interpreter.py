@@ -13,7 +13,9 @@ one local state per automaton. A row is ``event | guard | update``: the guard as
 their local states, the update is constant. *Input rows* carry an event, *internal rows* none.
 
 ``step(state, event)`` applies the one input row of that event whose guard holds, then internal rows
-until none is enabled (*settling*). Settling is confluent: each internal row moves its automaton one
+until none is enabled (*settling*). What was decided is remembered twice: by the whole state, and by
+what the decision read of it (``_recall``); a test compares both with the table.
+Settling is confluent: each internal row moves its automaton one
 way along pending -> forward -> turned back -> clean and reads only monotone facts, so any order
 gives the same quiet state. No row for the pair: the event is ignored, for a listed reason.
 
@@ -38,7 +40,8 @@ from saga_fsm.errors import NoTransitionError, StateSpaceLimitError
 from saga_fsm.machine import _alphabet as a
 from saga_fsm.machine._alphabet import CancelTimer, Effect, Event, Finished, SetTimer, Status
 from saga_fsm.machine._reasons import reason
-from saga_fsm.machine._table import Automaton, Codes, Move, Row, State, Transition
+from saga_fsm.machine._recall import Decision, Recall
+from saga_fsm.machine._table import Automaton, Codes, Move, Row, State, Transition, Update
 from saga_fsm.machine._verdict import unresolved
 
 
@@ -80,6 +83,7 @@ class Machine:
         self._memo: dict[tuple[Codes, str], Move] = {}
         self._said: dict[tuple[str, str, str], Event] = {}
         self._memo_size = max(64, _MEMO_BYTES // len(self.automata))
+        self._recall = Recall(self._memo_size)
         self._owing = _any_of(a.OWING)
         self._failed = _any_of(a.BROKEN)
 
@@ -122,71 +126,82 @@ class Machine:
 
     def _decide(self, state: State, event: str) -> Move:
         codes = state.codes
-        try:
-            rows = self._inputs[event]
-        except KeyError:
-            raise self._unknown_event(state, event) from None
-        for row in rows:
+        decision = self._recall.find(codes, event)
+        if decision is None:
+            decision = self._work_out(codes, event)
+            if decision is None:
+                if event not in self._inputs:
+                    raise self._unknown_event(state, event)
+                return Move(state, _NO_EFFECTS, reason(self, state, event))
+        changes, effects, may_rest = decision
+        after = self._thaw(codes)
+        for v, x in changes:
+            after[v] = x
+        new = State(self._freeze(after), self)
+        if may_rest:
+            status = new.status
+            if status.resting and status is not state.status:
+                return Move(new, (*effects, Finished(status)))
+        return Move(new, effects)
+
+    def _work_out(self, codes: Codes, event: str) -> Decision | None:
+        """Apply the row of an event, and settle; None when no row holds."""
+        read: set[int] = set()
+        for row in self._inputs.get(event, ()):
             for v, allowed in row.guard:
+                read.add(v)
                 if codes[v] not in allowed:
                     break
             else:
-                return self._take(state, row)
-        return Move(state, _NO_EFFECTS, reason(self, state, event))
+                after = self._thaw(codes)
+                written = self._settle(after, row, read)
+                changes = tuple((v, after[v]) for v in written if codes[v] != after[v])
+                effects = self._owed_anew(codes, changes)
+                may_rest = _MAY_REST.issuperset(effect.__class__ for effect in effects)
+                decision = Decision(changes, effects, may_rest)
+                # What is written was read too: what it was says what it owed.
+                self._recall.keep(codes, event, read.union(written), decision)
+                return decision
+        return None
 
-    def _take(self, state: State, row: Row) -> Move:
-        """Apply a row, settle, and give what the new state owes and the old one did not."""
-        old = state.codes
-        codes = self._thaw(old)
-        written = []
-        for v, x in row.update:
-            codes[v] = x
-            written.append(v)
-        self._settle(codes, written)
-        new = State(self._freeze(codes), self)
-        effects: list[Effect] = []
-        owed_by = self._owed
-        # In definition order, each automaton once.
-        for v in sorted(set(written)) if len(written) > 1 else written:
-            before, after = old[v], codes[v]
-            if before != after:
-                owed = owed_by[v]
-                was, now = owed.get(before), owed.get(after)
-                if was is not now:
-                    if was.__class__ is SetTimer:
-                        effects.append(CancelTimer(was.target))
-                    if now is not None:
-                        effects.append(now)
-        for effect in effects:
-            if effect.__class__ not in _MAY_REST:
-                break
-        else:
-            self._finish(state, new, effects)
-        return Move(new, tuple(effects))
+    def _settle(self, codes: Any, first: Row, read: set[int]) -> list[int]:
+        """
+        Take a row, then internal rows until none is enabled.
 
-    def _settle(self, codes: Any, written: list[int]) -> None:
-        """Take internal rows until none is enabled; append each automaton that is written."""
-        todo = written.copy()
+        Adds every automaton that is read to ``read``; gives those that are written, in order.
+        """
         watching = self._watching
+        todo = []
+        for v, x in first.update:
+            codes[v] = x
+            todo.append(v)
+        written = set(todo)
         while todo:
             v = todo.pop()
-            rows = watching[v].get(codes[v])
-            if rows is None:
-                continue
-            for row in rows:
+            for row in watching[v].get(codes[v], ()):
                 for w, allowed in row.guard:
+                    read.add(w)
                     if codes[w] not in allowed:
                         break
                 else:
                     for w, x in row.update:
                         codes[w] = x
-                        written.append(w)
+                        written.add(w)
                         todo.append(w)
+        return sorted(written)
 
-    def _finish(self, old: State, new: State, effects: list[Effect]) -> None:
-        status = self.status(new)
-        if status.resting and status is not self.status(old):
-            effects.append(Finished(status))
+    def _owed_anew(self, before: Codes, changes: tuple[Update, ...]) -> tuple[Effect, ...]:
+        """What the new local states owe and the old ones did not, in definition order."""
+        effects: list[Effect] = []
+        for v, after in changes:
+            owed = self._owed[v]
+            was, now = owed.get(before[v]), owed.get(after)
+            if was is not now:
+                if was.__class__ is SetTimer:
+                    effects.append(CancelTimer(was.target))
+                if now is not None:
+                    effects.append(now)
+        return tuple(effects)
 
     def quiet(self, codes: Codes) -> bool:
         """Whether no internal row is enabled; every state that ``step`` gives is quiet."""

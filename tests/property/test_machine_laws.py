@@ -11,6 +11,7 @@ import pytest
 from saga_fsm.compiler import compile_saga
 from saga_fsm.errors import NoTransitionError
 from saga_fsm.machine import CancelTimer, Event, Finished, Machine, Refused, SetTimer, Status
+from saga_fsm.machine._recall import Decision, Recall
 from tests.reference import REFERENCES, Reference
 
 
@@ -134,3 +135,30 @@ def test_worked_example() -> None:
         "compensating(a.compensating b.compensated)",
         "compensated(a.compensated b.compensated)",
     ]
+
+
+@each_small
+def test_what_is_remembered_is_what_the_table_says(reference: Reference) -> None:
+    """A machine that has decided in every state decides as one that remembers nothing."""
+    experienced, fresh = (compile_saga(reference.make()) for _ in range(2))
+    transitions = experienced.transitions
+    for source, event, _ in random.Random(11).sample(transitions, min(300, len(transitions))):
+        experienced._memo.clear()  # so that it has to recall
+        fresh._memo.clear()
+        fresh._recall = Recall(limit=1)
+        said, worked_out = experienced.step(source, event), fresh.step(source, event)
+        assert (said.state, said.effects) == (worked_out.state, worked_out.effects)
+
+
+def test_a_decision_that_reads_more_is_never_answered_by_one_that_read_less() -> None:
+    """An event's decisions are found only where everything that any of them read is the same."""
+    recall = Recall(limit=100)
+    one = Decision(((0, 1),), (), may_rest=False)
+    two = Decision(((0, 2),), (), may_rest=False)
+    recall.keep(bytes([0, 7, 7]), "go", {0}, one)
+    assert recall.find(bytes([0, 8, 9]), "go") is one
+    recall.keep(bytes([5, 1, 7]), "go", {0, 1}, two)
+    assert recall.find(bytes([5, 1, 9]), "go") is two
+    assert recall.find(bytes([0, 7, 7]), "go") is None
+    assert recall.find(bytes([5, 2, 7]), "go") is None
+    assert recall.find(bytes([5, 1, 7]), "stop") is None
