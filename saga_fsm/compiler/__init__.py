@@ -49,7 +49,7 @@ def compile_layout(layout: Layout) -> Machine:
     network.add_scope(layout.root)
     network.wire_scope(layout.root)
     automata, rows = network.table.pruned()
-    machine = Machine(layout.saga.name, automata, rows)
+    machine = Machine(layout.saga.name, automata, rows, network.forks)
     if len(machine.index) != len(machine.automata):
         raise _duplicate(layout.saga.name, [automaton.path for automaton in automata])
     return machine

@@ -21,7 +21,7 @@ from saga_fsm.definition.layout import (
 )
 from saga_fsm.machine import Compensate, Decide, Effect, Expand, Refused, SetTimer
 from saga_fsm.machine import _alphabet as a
-from saga_fsm.machine._table import Literal, Update
+from saga_fsm.machine._table import Fork, Literal, Update
 
 
 Unit = PlacedStep | PlacedScope
@@ -47,6 +47,7 @@ class Network:
         self.layout = layout
         self.table = Table()
         self.pivots: list[PlacedStep] = []
+        self.forks: list[Fork] = []
         # Per scope: its units, and its choice and each blocks, in definition order.
         self.units: dict[str, list[Unit]] = {path: [] for path in layout.scopes}
         self.deciding: dict[str, list[PlacedChoice | PlacedEach]] = {
@@ -101,19 +102,30 @@ class Network:
             self.units[block.parent].append(block)
             self.add_scope(block)
         elif isinstance(block, PlacedParallel):
-            for branch in block.branches:
-                self.add(branch)
+            self._add_branches(block.branches)
         elif isinstance(block, PlacedChoice):
             self.add_choice(block)
         elif isinstance(block, PlacedEach):
             labels = tuple(str(n) for n in range(len(block.body) + 1))
             self._add_deciding(block, "each", labels, Expand(block.path))
-            for copy in block.body:
-                self.add(copy)
+            if block.concurrent:
+                self._add_branches(block.body)
+            else:
+                for copy in block.body:
+                    self.add(copy)
         else:
             self.table.add(block.path, "alternatives", a.BLOCK_PENDING, scope=block.scope)
             for option in block.options:
                 self.add(option)
+
+    def _add_branches(self, branches: Sequence[Placed]) -> None:
+        at = len(self.forks)
+        begins = []
+        for branch in branches:
+            begins.append(len(self.table.owed))
+            self.add(branch)
+        # Before the forks inside it: outer ones first.
+        self.forks.insert(at, (*begins, len(self.table.owed)))
 
     def add_choice(self, block: PlacedChoice) -> None:
         self._add_deciding(block, "choice", block.labels, Decide(block.path))

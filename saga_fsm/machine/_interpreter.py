@@ -39,9 +39,10 @@ from typing import Any
 from saga_fsm.errors import NoTransitionError, StateSpaceLimitError
 from saga_fsm.machine import _alphabet as a
 from saga_fsm.machine._alphabet import CancelTimer, Effect, Event, Finished, SetTimer, Status
+from saga_fsm.machine._print import describe
 from saga_fsm.machine._reasons import reason
 from saga_fsm.machine._recall import Decision, Recall
-from saga_fsm.machine._table import Automaton, Codes, Move, Row, State, Transition, Update
+from saga_fsm.machine._table import Automaton, Codes, Fork, Move, Row, State, Transition, Update
 from saga_fsm.machine._verdict import unresolved
 
 
@@ -61,13 +62,22 @@ class Machine:
         name: the saga's name.
         automata: in definition order; the first is the root scope ``@saga``.
         rows: input and internal rows, in definition order.
+        forks: each parallel block, outer ones first: where the automata of its branches begin, and
+            where the last one's end. They decide nothing: a state prints itself by them.
 
     """
 
-    def __init__(self, name: str, automata: Sequence[Automaton], rows: Sequence[Row]) -> None:
+    def __init__(
+        self,
+        name: str,
+        automata: Sequence[Automaton],
+        rows: Sequence[Row],
+        forks: Iterable[Fork] = (),
+    ) -> None:
         self.name = name
         self.automata = tuple(automata)
         self.rows = tuple(rows)
+        self.forks = tuple(forks)
         self.index = {automaton.path: v for v, automaton in enumerate(self.automata)}
         wide = any(max(automaton.locals) >= _WIDEST_BYTE for automaton in self.automata)
         self._thaw: Any = list if wide else bytearray
@@ -304,13 +314,7 @@ class Machine:
 
     def describe(self, state: State) -> str:
         """The state as text: its status and every local state that is not the first."""
-        shown = [
-            f"{automaton.path}.{automaton.local(code)}"
-            for automaton, code in zip(self.automata, state.codes, strict=True)
-            if code != automaton.locals[0] and not automaton.path.startswith("@saga")
-        ]
-        status = self.status(state).value
-        return f"{status}({' '.join(shown)})" if shown else status
+        return describe(self, state)
 
     # ------------------------------------------------------------------ the machine as a whole
 

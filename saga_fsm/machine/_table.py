@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Codes: TypeAlias = bytes | tuple[int, ...]
 Literal: TypeAlias = tuple[int, frozenset[int]]
 Update: TypeAlias = tuple[int, int]
+Fork: TypeAlias = tuple[int, ...]
 
 
 @attrs.frozen

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from saga_fsm import Saga, each, parallel, step
 from saga_fsm.compiler import compile_saga
 from saga_fsm.errors import NoTransitionError
 from saga_fsm.machine import CancelTimer, Event, Finished, Machine, Refused, SetTimer, Status
@@ -162,3 +163,33 @@ def test_a_decision_that_reads_more_is_never_answered_by_one_that_read_less() ->
     assert recall.find(bytes([0, 7, 7]), "go") is None
     assert recall.find(bytes([5, 2, 7]), "go") is None
     assert recall.find(bytes([5, 1, 7]), "stop") is None
+
+
+def test_branches_print_in_braces() -> None:
+    """A state shows branches in braces, nested ones too; what has not begun is left out."""
+
+    def act(ctx: Any) -> None:
+        """Do nothing."""
+
+    def undo(ctx: Any, result: object) -> None:
+        """Undo nothing."""
+
+    f, a, b, c, d, z, e = (step(act, name=name, compensate=undo) for name in "fabcdze")
+    many = each(lambda _: [1, 2], e, name="many", max_items=2, concurrent=True)
+    nested = Saga("n", a, parallel(b, c))
+    machine = compile_saga(Saga("s", f, parallel(nested, d), many, z))
+    events = ["start", "done(f)", "done(d)", "done(n/a)", "done(n/c)", "done(n/b)", "items(many,2)"]
+    moves = machine.replay([*events, "done(e[1])"])
+    ended = "f.done {n.done n/a.done {n/b.done | n/c.done} | d.done}"
+    assert [str(move.state) for move in moves] == [
+        "running(f.started)",
+        "running(f.done {n.running n/a.started | d.started})",
+        "running(f.done {n.running n/a.started | d.done})",
+        "running(f.done {n.running n/a.done {n/b.started | n/c.started} | d.done})",
+        "running(f.done {n.running n/a.done {n/b.started | n/c.done} | d.done})",
+        f"running({ended} many.deciding)",
+        f"running({ended} many.2 {{e[0].started | e[1].started}})",
+        f"running({ended} many.2 {{e[0].started | e[1].done}})",
+    ]
+    back = machine.step(machine.step(moves[1].state, "unknown(d)").state, "unknown(n/a)")
+    assert str(back.state) == "compensating(f.done {n.undoing n/a.compensating | d.compensating})"
