@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import attrs
 
+from saga_fsm.machine import Event, Move, State
+
 
 @attrs.frozen
 class Entry:
@@ -41,6 +43,22 @@ class Journal(Protocol):
         Raises:
             ConcurrentAppendError: the journal is not at ``expected``.
         """
+        ...
+
+
+class Observer(Protocol):
+    """
+    Whoever watches a run: a function, or an object that can be called.
+
+    Called once per event, in order, after the event is in the journal and before the calls that it
+    allows begin. A move whose process died between the two is not told again. Whatever an observer
+    raises is logged, and changes nothing; but as long as it takes, the run waits for it. From
+    ``arun`` it may be async: then it is awaited beside the run, and to its end before ``arun``
+    returns.
+    """
+
+    def __call__(self, event: Event, before: State, move: Move, /) -> object:
+        """Hear that ``event`` made this move from ``before``, or why it was ignored."""
         ...
 
 

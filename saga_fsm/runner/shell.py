@@ -17,6 +17,7 @@ from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import lay_out
 from saga_fsm.errors import SagaError
 from saga_fsm.ports import Clock, Entry, Journal
+from saga_fsm.runner.audience import Audience
 from saga_fsm.runner.commands import Alert, Command, Invoke, Leg, TimerKey, Wake
 from saga_fsm.runner.driver import Driver
 from saga_fsm.runner.outcome import Outcome
@@ -108,6 +109,7 @@ class Shell:
         self.calls: list[Invoke] = []
         self.flying = 0
         self.interrupt: BaseException | None = None
+        self.audience: Audience | None = None
 
     def open(self) -> None:
         """Start the run, or take it up from its journal."""
@@ -115,7 +117,10 @@ class Shell:
         entries = self.journal.read(self.driver.run_id) if self.journal is not None else ()
         if entries:
             self.written = len(entries)
-            self.take(self.driver.recover(entries, now))
+            told = self.driver.recover(entries, now)
+            if self.audience is not None:
+                self.audience.skip(sum(not entry.event.startswith("#") for entry in entries))
+            self.take(told)
         elif self.order is not None:
             raise SagaError(
                 f"there is no run '{self.driver.run_id}' in this journal\n"
@@ -200,6 +205,8 @@ class Shell:
                     self.timers[command.key] = command.at
             elif isinstance(command, Alert):
                 self.alert(command)
+        if self.audience is not None:
+            self.audience.tell()
 
     def alert(self, command: Alert) -> None:
         """Tell people."""

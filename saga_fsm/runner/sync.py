@@ -9,7 +9,8 @@ from typing import Any
 
 from saga_fsm.definition import Saga
 from saga_fsm.errors import RunningLoopError
-from saga_fsm.ports import Clock, Journal
+from saga_fsm.ports import Clock, Journal, Observer
+from saga_fsm.runner.audience import Audience, refuse
 from saga_fsm.runner.crew import Crew
 from saga_fsm.runner.driver import Driver
 from saga_fsm.runner.interrupts import Interrupts
@@ -129,6 +130,7 @@ def run(  # noqa: PLR0913 - keyword-only options of one run
     clock: Clock | None = None,
     random: chance.Random | None = None,
     answers: dict[Any, Callable[[Any], Any]] | None = None,
+    observer: Observer | None = None,
 ) -> Outcome[Any]:
     """
     Run a saga to its rest, in memory.
@@ -149,6 +151,7 @@ def run(  # noqa: PLR0913 - keyword-only options of one run
         clock: time; None is this machine's.
         random: luck for jitter, a ``random.Random``.
         answers: outcomes of pending steps where nobody delivers, by step.
+        observer: told of each move, after it is written.
 
     Raises:
         RunningLoopError: inside a running event loop.
@@ -165,7 +168,10 @@ def run(  # noqa: PLR0913 - keyword-only options of one run
         random=random,
         answers=answers,
     )
-    return ThreadShell(driver, journal, clock).run()
+    shell = ThreadShell(driver, journal, clock)
+    if observer is not None:
+        shell.audience = Audience(observer, driver, refuse)
+    return shell.run()
 
 
 def operate(  # noqa: PLR0913 - keyword-only options of one run

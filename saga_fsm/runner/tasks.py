@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from saga_fsm.definition import Saga
-from saga_fsm.ports import Clock, Journal
+from saga_fsm.ports import Clock, Journal, Observer
+from saga_fsm.runner.audience import Attendance, Audience
 from saga_fsm.runner.commands import Invoke, Leg
 from saga_fsm.runner.driver import Driver
 from saga_fsm.runner.loop import is_async, is_awaitable
@@ -32,6 +33,16 @@ class TaskShell(Shell):
         # Whether a task has changed what the run waits for: its timers, its calls, its end.
         self.news = False
         self.stopped = False
+        self.attendance: Attendance | None = None
+
+    def watched(self, observer: Observer) -> None:
+        """Somebody wants to be told of each move."""
+        self.audience = Audience(observer, self.driver, self._later)
+        self.attendance = Attendance(self.audience.missed)
+
+    def _later(self, answer: Awaitable[Any]) -> None:
+        assert self.attendance is not None  # noqa: S101 - made with the audience
+        self.attendance.add(answer)
 
     async def run(self) -> Outcome[Any]:
         """Carry out until the run rests; then re-raise what interrupted it."""
@@ -39,8 +50,12 @@ class TaskShell(Shell):
             self.open()
             while not self.driver.resting:
                 await self._once()
+            if self.attendance is not None:
+                await self.attendance.end()
         finally:
             self.stopped = True
+            if self.attendance is not None:
+                self.attendance.stop()
         return self.closed()
 
     async def _once(self) -> None:
@@ -161,6 +176,7 @@ async def arun(  # noqa: PLR0913 - keyword-only options of one run
     clock: Clock | None = None,
     random: chance.Random | None = None,
     answers: dict[Any, Callable[[Any], Any]] | None = None,
+    observer: Observer | None = None,
 ) -> Outcome[Any]:
     """
     Run a saga to its rest on the running loop: ``run`` for asyncio, with the same options.
@@ -177,4 +193,7 @@ async def arun(  # noqa: PLR0913 - keyword-only options of one run
         random=random,
         answers=answers,
     )
-    return await TaskShell(driver, journal, clock).run()
+    shell = TaskShell(driver, journal, clock)
+    if observer is not None:
+        shell.watched(observer)
+    return await shell.run()
