@@ -274,15 +274,19 @@ class Driver:
 
     def outcome(self) -> Outcome[Any]:
         """How it stands."""
-        facts = self.facts
+        facts, cause = self.facts, self.facts.cause
         status = facts.state.status
+        unresolved: dict[str, str] = {}
+        if status is Status.STUCK:
+            unresolved = self.machine.unresolved(facts.state)
+            cause = facts.why_stuck(unresolved)
         return Outcome(
             self.run_id,
             status,
             dict(facts.results),
             tuple(facts.events),
-            facts.cause,
-            self.machine.unresolved(facts.state) if status is Status.STUCK else {},
+            cause,
+            unresolved,
             self.layout,
             self.machine,
         )

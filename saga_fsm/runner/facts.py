@@ -7,6 +7,7 @@ again knows what it knew. Nothing here decides what happens next.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from saga_fsm.definition import Saga, Transient
@@ -182,6 +183,16 @@ class Facts:
                 if self._unit(failure.step) == unit:
                     return failure
         return self._failures[-1]
+
+    def why_stuck(self, unresolved: Iterable[str]) -> Cause | None:
+        """
+        The failure that left a run stuck: of what is owed, the one that failed for good first.
+
+        Why it turned back, if it did, tells more: it has failed before.
+        """
+        last = {failure.step: number for number, failure in enumerate(self._failures)}
+        stuck = [last[path] for path in unresolved if path in last]
+        return self.cause or (self._failures[min(stuck)] if stuck else None)
 
     def _unit(self, path: str) -> str:
         """The outermost nested saga or alternative around a path; the path itself if none is."""

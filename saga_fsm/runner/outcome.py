@@ -20,7 +20,7 @@ R = TypeVar("R")
 @attrs.frozen
 class Cause:
     """
-    Why a run turned back.
+    Why a run turned back; of one that is stuck on its way forward, why it is.
 
     Args:
         step: path of the step that failed; empty for a deadline or a cancel.
@@ -45,7 +45,7 @@ class Outcome(Generic[Input]):
         status: COMPLETED, COMPENSATED or STUCK.
         results: result of each step that was done, by path.
         events: what the machine heard, in order.
-        cause: why it turned back; None when it did not.
+        cause: why it turned back, or, where it did not, why it is stuck; None when it is completed.
         unresolved: what is owed when stuck: "compensate", "complete" or "query", by path.
     """
 

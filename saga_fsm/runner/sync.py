@@ -140,7 +140,8 @@ def run(  # noqa: PLR0913 - keyword-only options of one run
     interrupt stops at once. With ``journal=`` and the ``run_id`` of an interrupted run it goes on
     with that run. Branches run at the same time, on threads; async actions on a loop of the run's
     own. A step whose time is up cannot be stopped: it counts as unknown, and its thread keeps
-    nobody.
+    nobody. A deadline stops nothing either: from then on nothing starts, what is in flight is
+    awaited and then undone; only a step's own timeout ends the waiting for it.
 
     Args:
         saga: the definition.

@@ -181,7 +181,8 @@ async def arun(  # noqa: PLR0913 - keyword-only options of one run
     """
     Run a saga to its rest on the running loop: ``run`` for asyncio, with the same options.
 
-    Async actions are tasks, sync ones run in threads. A cancelled ``arun`` awaits what is in
+    Async actions are tasks, sync ones run in threads. A deadline cancels none: what is in flight is
+    awaited, until its own timeout, and then undone. A cancelled ``arun`` awaits what is in
     flight, compensates, and then raises the same ``CancelledError``; a second cancel stops at once.
     """
     driver = driver_of(

@@ -41,6 +41,7 @@ from saga_fsm.errors import (
 )
 from saga_fsm.journals.memory import MemoryJournal
 from saga_fsm.ports import Entry
+from saga_fsm.runner import operate
 from saga_fsm.testing import VirtualClock
 
 
@@ -189,6 +190,44 @@ def test_pivot_in_doubt_is_stuck_not_undone(log: Log) -> None:
     assert outcome.status is Status.STUCK
     assert outcome.unresolved == {"p": "query"}
     assert log.calls == ["a", "p"]
+
+
+def test_stuck_on_the_way_forward_has_a_cause(log: Log) -> None:
+    """A run that did not turn back and is stuck says which failure stuck it: the first."""
+    error, busy = OSError("who knows"), Transient("busy")
+    p = pivot(log.act("p", error), name="p", retry=Retry(attempts=1))
+    cause = run(Saga("s", log.step("a", Transient("later"), retry=Retry(attempts=2)), p)).cause
+    assert cause is not None
+    assert (cause.step, cause.kind, cause.message) == ("p", "unknown", "who knows")
+    assert cause.exception is error
+    retry = Retry(attempts=2, wait_initial=5.0)
+    later = retriable(log.act("later", busy, busy), name="later", retry=retry, rejects=OSError)
+    first = retriable(log.act("first", error), name="first", rejects=OSError)
+    clock = VirtualClock()
+    outcome = run(Saga("s", parallel(later, first)), clock=clock)
+    assert set(outcome.unresolved) == {"later", "first"}
+    assert outcome.cause is not None
+    assert (outcome.cause.step, outcome.cause.kind) == ("first", "rejected")
+    assert outcome.cause.exception is error
+
+
+def test_stuck_that_goes_on_and_completes_has_no_cause(log: Log) -> None:
+    """Once an operator has helped a stuck run to its end, nothing is left to be explained."""
+    journal = MemoryJournal()
+    r = retriable(log.act("r", OSError("?")), name="r", retry=Retry(attempts=1))
+    saga = Saga("s", log.step("a"), r, contract=GUARDED)
+    assert run(saga, journal=journal, run_id="r").cause is not None
+    outcome = operate(saga, "retry(r)", journal=journal, run_id="r")
+    assert (outcome.status, outcome.cause) == (Status.COMPLETED, None)
+
+
+def test_stuck_on_the_way_back_says_why_it_turned(log: Log) -> None:
+    """Where the undo is stuck, the cause is still the failure that turned the run."""
+    b = log.step("b", undo=(RuntimeError("not implemented"),) * 9, compensation_retry=Retry())
+    outcome = run(Saga("s", b, pivot(log.act("c", Rejected("no")), name="c")))
+    assert outcome.unresolved == {"b": "compensate"}
+    assert outcome.cause is not None
+    assert (outcome.cause.step, outcome.cause.kind) == ("c", "rejected")
 
 
 def test_timeout_is_unknown_and_late_result_is_recorded(log: Log) -> None:
