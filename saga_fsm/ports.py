@@ -83,3 +83,15 @@ class Clock(Protocol):
     async def wait_async(self, get: Any, seconds: float | None, *, busy: bool) -> Any:
         """Wait for ``await get()`` at most so many seconds, on the running loop; else the same."""
         ...
+
+
+class Progress(Protocol):
+    """Who is told how far a search is: every few thousand states, and never by a clock."""
+
+    def __call__(self, states: int, transitions: int, frontier: int, depth: int, /) -> None:
+        """
+        So far: states and moves explored, states waiting to be, and levels from the start.
+
+        A ``KeyboardInterrupt`` raised here ends the search as one from the keyboard does.
+        """
+        ...

@@ -8,24 +8,25 @@ crashes and takeovers anywhere, cancels, operators. What is declared in a contra
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from saga_fsm.checker._flow import flow
 from saga_fsm.checker._invariants import Invariants
 from saga_fsm.checker._moves import unexplained
+from saga_fsm.checker._never import NeverTaken, in_short, never_taken
 from saga_fsm.checker._product import Product
 from saga_fsm.checker._promises import promises
 from saga_fsm.checker._report import Finding, Report
-from saga_fsm.checker._search import search
-from saga_fsm.checker._weakest import lacks, missing, weakest
+from saga_fsm.checker._search import Explored, search
+from saga_fsm.checker._weakest import Needs
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import Saga
-from saga_fsm.definition.layout import lay_out
+from saga_fsm.definition.layout import Layout, PlacedEach, lay_out
+from saga_fsm.ports import Progress
 
 
-__all__ = ["Finding", "Report", "check"]
+__all__ = ["Finding", "NeverTaken", "Report", "check"]
 
 _FAULTS = (
     "reject",
@@ -42,22 +43,32 @@ _FAULTS = (
 # A takeover is a crash whose calls may still land (semantics.md 1.10): one switch for both.
 _REMOVABLE = frozenset({"crash", "second_owner"})
 _LEVELS = ("error", "warning", "info")
+_FAIRNESS = (
+    "of states: what can happen again and again does happen at last, so a call that is retried "
+    "for ever is answered"
+)
 
 
 def check(
-    saga: Saga[Any, Any, Any], *, without: Iterable[str] = (), limit: int = 200_000
+    saga: Saga[Any, Any, Any],
+    *,
+    without: Iterable[str] = (),
+    limit: int = 1_000_000,
+    progress: Progress | None = None,
 ) -> Report:
     """
     Check a saga under every fault at every step.
 
     The cost is the number of reachable states of machine x participants: parallel branches
-    multiply. A search that the limit cuts short is "incomplete", never "safe".
+    multiply. A search that the limit or an interrupt cuts short is "incomplete", never "safe"; a
+    breach that it has found until then is one all the same.
 
     Args:
         saga: what to check.
         without: faults to leave out, of "crash" and "second_owner"; the verdict is then at best
             "incomplete".
         limit: the largest number of states.
+        progress: called every few thousand states with how far the search is.
 
     Raises:
         ValueError: an unknown fault in ``without``.
@@ -68,23 +79,25 @@ def check(
         raise ValueError(message)
     layout, machine = lay_out(saga), compile_saga(saga)
     product = Product(layout, machine, crashes=not set(left_out) >= _REMOVABLE)
-    explored = search(product, Invariants(layout, product), limit=limit)
+    explored = search(product, Invariants(layout, product), limit=limit, progress=progress)
+    needs = Needs(saga)
     findings = [Finding(x.rule, "error", x.step, x.message, x.path) for x in explored.breaches]
     findings.extend(Finding(rule, "error", step, text) for rule, step, text in unexplained(machine))
     findings.extend(promises(layout))
     findings.extend(flow(layout))
-    # Asked for only where something is wrong; a safe saga's are searched when somebody asks.
-    required = weakest(saga) if explored.breaches else None
-    findings.extend([] if required is None else lacks(saga, required))
-    if explored.complete:
-        never = [str(event) for event in machine.events if event not in explored.taken]
-        never = [event for event in never if not event.startswith("deadline")]
-        if never:
-            message = f"never taken: {', '.join(never)}"
-            findings.append(Finding("never taken", "info", "", message))
+    never: tuple[NeverTaken, ...] = ()
+    interrupted = explored.interrupted
+    try:
+        findings.extend(_lacking(explored, needs))
+        never = never_taken(layout, product) if explored.complete else ()
+    except KeyboardInterrupt:
+        interrupted = True
+    if explored.complete and not interrupted:
+        message = in_short(never, len(machine.rows))
+        findings.append(Finding("never taken", "info", "", message))
     findings.sort(key=lambda finding: _LEVELS.index(finding.level))
     unsafe = any(finding.level == "error" for finding in findings)
-    complete = explored.complete and not left_out
+    complete = explored.complete and not left_out and not interrupted
     return Report(
         saga=saga.name,
         fingerprint=machine.fingerprint,
@@ -94,9 +107,32 @@ def check(
         transitions=explored.transitions,
         depth=explored.depth,
         engine="plain breadth-first search",
+        fairness=_FAIRNESS,
         faults=tuple(fault for fault in _FAULTS if fault not in left_out),
         without=left_out,
+        bounds=tuple(_bounds(layout, limit)),
         limit=limit,
-        weakest=partial(weakest, saga) if required is None else required.copy,
-        missing=partial(missing, saga),
+        interrupted=interrupted,
+        never_taken=never,
+        needs=needs,
     )
+
+
+def _lacking(explored: Explored, needs: Needs) -> Iterable[Finding]:
+    """
+    Missing promises, each with its run; asked for only where something may be wrong.
+
+    What a safe saga requires is searched when somebody asks. Where the search was cut short, the
+    run of a missing promise is a breach that it would have come to.
+    """
+    if explored.interrupted or not (explored.breaches or not explored.complete):
+        return ()
+    return () if needs.promised_whole and not explored.breaches else needs.shown.values()
+
+
+def _bounds(layout: Layout, limit: int) -> Iterator[str]:
+    yield f"at most {limit:,} states"
+    yield "every number of attempts"
+    for path, block in layout.decisions.items():
+        if isinstance(block, PlacedEach):
+            yield f"{path}: 0 to {len(block.body)} items"

@@ -14,6 +14,7 @@ from typing import Any
 
 from saga_fsm.checker._precedence import Before, Precedence, longest
 from saga_fsm.checker._report import Finding
+from saga_fsm.checker._text import plain
 from saga_fsm.definition import Kind, Saga, Step
 from saga_fsm.definition.layout import Layout, PlacedChoice
 from saga_fsm.errors import UnknownStepError
@@ -39,14 +40,10 @@ def flow(layout: Layout) -> Iterator[Finding]:
     undone = sum(placed.step.compensate is not None for placed in layout.steps.values())
     message = (
         f"{count} steps, {undone} compensations, at most {run} one after another; the dirty "
-        f"window, in which others see what may still be taken back, is at most {dirty} steps"
+        f"window, in which others see what may still be taken back, is at most {dirty} "
+        f"step{'' if dirty == 1 else 's'}"
     )
     yield Finding("W15", "info", "", message)
-
-
-def plain(path: str) -> str:
-    """The path without the numbers of copies: ``line[2]/reserve`` is ``line/reserve``."""
-    return "/".join(part.partition("[")[0] for part in path.split("/"))
 
 
 def _readers(layout: Layout) -> Iterator[tuple[str, Callable[..., Any]]]:

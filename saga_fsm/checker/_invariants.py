@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from saga_fsm.checker._duties import CLEAN, Duties
+from saga_fsm.checker._environment import LANDED, NONE, STANDS, TWICE, UNDONE
 from saga_fsm.checker._moves import Moves
-from saga_fsm.checker._product import LANDED, TWICE, Node, Product
+from saga_fsm.checker._product import BITS, LEDGER_MASK, Node, Product
 from saga_fsm.compiler import Order
 from saga_fsm.definition import Kind
 from saga_fsm.definition.layout import Layout
-from saga_fsm.machine import Status
+from saga_fsm.machine import State, Status
 
+
+Breaches = Iterator[tuple[str, str, str]]
 
 _CAUSES = {"stuck", "compensation_failed", "whole_failed", "alarm"}
-_CLEAN = {"pending", "rejected", "compensated"}
 _CALLED = {"started", "restarted", "querying"}
-_BACK = {"halting", "interrupted", "held", "undoing", "compensated"}
+_SOUND = (0, 0)
+_NEVER_SOUND = (0, 1)
 
 
 class Invariants:
@@ -28,7 +32,8 @@ class Invariants:
     def __init__(self, layout: Layout, product: Product, *, locks: bool = True) -> None:
         self.layout = layout
         self.product = product
-        self.moves = Moves(layout)
+        self.moves = Moves(layout, product.machine)
+        self.duties = Duties(layout)
         self.locks = list(_locks(layout)) if locks else []
         self.after: dict[str, tuple[str, ...]] = {}
         self.units: dict[str, list[str]] = {path: [] for path in layout.scopes}
@@ -37,84 +42,127 @@ class Invariants:
                 if unit:
                     self.after[unit] = tuple(successors)
                     self.units[path].append(unit)
+        self._twice = product.may_land_twice
+        self._shift = product.width + 1
+        # Per state of the machine: which bits of the ledgers must be what.
+        self._wanted: dict[int, tuple[int, int]] = {}
 
-    def broken(self, node: Node) -> Iterator[tuple[str, str, str]]:
+    def sound(self, node: Node) -> bool:
+        """Whether nothing is broken here, at the price of two operations; False: look closer."""
+        number = node >> self._shift
+        wanted = self._wanted.get(number)
+        if wanted is None:
+            wanted = self._wanted[number] = self._want(self.product.state(node))
+        return node & wanted[0] == wanted[1] and not node & node >> 2 & self._twice
+
+    def broken(self, node: Node) -> Breaches:
         """Every breach in this state."""
-        status = node[0].status
-        yield from self._at_most_once(node)
-        yield from self._order(node)
+        state = self.product.state(node)
+        for path, placed in self.layout.steps.items():
+            if placed.kind is not Kind.READONLY and self.product.ledger(node, path) == TWICE:
+                yield "I6", path, f"{path} has landed twice"
+        yield from self._of_machine(state)
+        if state.status.resting:
+            yield from self._of_ledgers(node, state)
+
+    # ------------------------------------------------------------------ the machine's part
+
+    def _of_machine(self, state: State) -> Breaches:
+        local = _locals(state)
+        yield from self._order(local)
+        status = state.status
+        if status.resting:
+            yield from self._listed(state, status)
         if status is Status.COMPLETED:
-            yield from self._completed(node)
-        elif status is Status.COMPENSATED:
-            yield from self._compensated(node)
-        elif status is Status.STUCK:
-            yield from self._stuck(node)
+            # A semantic lock is let go by the undo, or by a retriable that names it.
+            for path, lock, releases in self.locks:
+                if local[path] == "done" and not any(local[one] == "done" for one in releases):
+                    yield (
+                        "I11",
+                        path,
+                        f"completed, and nothing let go of the lock '{lock}' of {path}",
+                    )
+        if status is Status.STUCK and _CAUSES.isdisjoint(local.values()):
+            yield "I4", "", "at rest, with no end and nothing that gave up: a deadlock"
+
+    def _listed(self, state: State, status: Status) -> Breaches:
+        """What is owed is listed, all of it and nothing else; at an end nothing is owed."""
+        owed = self.duties.of(_locals(state)).owed
+        if status is not Status.STUCK:
+            rule = "I1" if status is Status.COMPLETED else "I2"
+            for path in sorted(owed):
+                yield rule, path, f"{status.value}, and what became of {path} is open"
+            return
+        listed = state.unresolved
+        for path in sorted(owed - set(listed)):
+            yield "I3", path, f"stuck, and {path}, which is open, is not listed"
+        for path in sorted(set(listed) - owed):
+            yield "I3", path, f"stuck, and {path} is listed, for which nothing is owed"
+
+    def _order(self, local: dict[str, str]) -> Breaches:
+        for scope, units in self.units.items():
+            mode = local[scope]
+            for unit in units:
+                here = local[unit]
+                if here in {"compensating", "compensation_waiting"} and mode == "undoing":
+                    later = [x for x in self.after[unit] if local[x] not in CLEAN]
+                    if later:
+                        yield "I5", unit, f"{unit} is undone while {later[0]}, after it, is not"
+                    flying = [x for x in units if local[x] in _CALLED]
+                    if flying:
+                        yield "I5", unit, f"{unit} is undone while {flying[0]} is in flight"
+                if here == "compensating" and mode in {"committed", "done"}:
+                    yield "I7", unit, f"{unit} is undone past the point of no return"
+
+    # ------------------------------------------------------------------ the participants' part
+
+    def _want(self, state: State) -> tuple[int, int]:
+        """Which bits of a node decide whether it is sound, and what they must be."""
+        if any(True for _ in self._of_machine(state)):
+            return _NEVER_SOUND
+        if not state.status.resting:
+            return _SOUND
+        mask = want = 0
+        duties = self.duties.of(_locals(state))
+        for path, net in duties.nets.items():
+            shift = BITS * self.product.slots[path]
+            mask |= STANDS << shift
+            want |= net * STANDS << shift
+        for path in duties.wholes:
+            shift = BITS * self.product.slots[path]
+            mask |= LEDGER_MASK << shift
+            want |= UNDONE << shift
+        return mask, want
+
+    def _of_ledgers(self, node: Node, state: State) -> Breaches:
+        duties = self.duties.of(_locals(state))
+        for path, want in duties.nets.items():
+            net = self.net(node, path)
+            if net == want:
+                continue
+            if state.status is Status.COMPLETED:
+                yield "I1", path, f"completed, and {path} stands {net} times, not {want}"
+            elif state.status is Status.COMPENSATED:
+                yield "I2", path, f"compensated, and the effect of {path} stands"
+            elif net:
+                yield "I3", path, f"stuck, and {path}, whose effect stands, is not listed"
+            else:
+                yield "I3", path, f"stuck, and {path}, whose effect is missing, is not listed"
+        for path in duties.wholes:
+            if self.product.ledger(node, path) == NONE:
+                yield "I2", path, f"{path} counts as undone as a whole, and nothing undid it"
 
     def net(self, node: Node, path: str) -> int:
         """How many effects of a step stand; 0 when a saga around it was undone as a whole."""
-        for whole in self.product.wholes:
-            if path.startswith(f"{whole}/") and node[1][self.product.slots[whole]]:
+        for whole, inside in self.duties.inside.items():
+            if path in inside and self.product.ledger(node, whole) != NONE:
                 return 0
-        return {LANDED: 1, TWICE: 2}.get(node[1][self.product.slots[path]], 0)
+        return {LANDED: 1, TWICE: 2}.get(self.product.ledger(node, path), 0)
 
-    def _effective(self) -> Iterator[tuple[str, Kind]]:
-        for path, placed, _ in self.product.steps:
-            if placed.kind is not Kind.READONLY:
-                yield path, placed.kind
 
-    def _at_most_once(self, node: Node) -> Iterator[tuple[str, str, str]]:
-        for path, _ in self._effective():
-            if node[1][self.product.slots[path]] == TWICE:
-                yield "I6", path, f"{path} has landed twice"
-
-    def _completed(self, node: Node) -> Iterator[tuple[str, str, str]]:
-        for path, _ in self._effective():
-            net = self.net(node, path)
-            want = int(node[0][path] == "done")
-            if net != want:
-                yield "I1", path, f"completed, and {path} stands {net} times, not {want}"
-
-        # A semantic lock is let go by the undo, or by a retriable that names it.
-        state = node[0]
-        for path, lock, releases in self.locks:
-            if state[path] == "done" and not any(state[one] == "done" for one in releases):
-                yield "I11", path, f"completed, and nothing let go of the lock '{lock}' of {path}"
-
-    def _compensated(self, node: Node) -> Iterator[tuple[str, str, str]]:
-        for path, _ in self._effective():
-            net = self.net(node, path)
-            if net:
-                yield "I2", path, f"compensated, and the effect of {path} stands"
-
-    def _stuck(self, node: Node) -> Iterator[tuple[str, str, str]]:
-        unresolved = node[0].unresolved
-        if not any(
-            automaton.local(code) in _CAUSES
-            for automaton, code in zip(node[0].machine.automata, node[0].codes, strict=True)
-        ):
-            yield "I4", "", "at rest, with no end and nothing that gave up: a deadlock"
-        back = node[0]["@saga"] in _BACK
-        for path, _ in self._effective():
-            local, net = node[0][path], self.net(node, path)
-            owed = path in unresolved or any(path.startswith(f"{one}/") for one in unresolved)
-            if net and back and not owed and local != "done":
-                yield "I3", path, f"stuck, and {path}, whose effect stands, is not listed"
-
-    def _order(self, node: Node) -> Iterator[tuple[str, str, str]]:
-        state = node[0]
-        for scope, units in self.units.items():
-            mode = state[scope]
-            for unit in units:
-                local = state[unit]
-                if local in {"compensating", "compensation_waiting"} and mode == "undoing":
-                    later = [x for x in self.after[unit] if state[x] not in _CLEAN]
-                    if later:
-                        yield "I5", unit, f"{unit} is undone while {later[0]}, after it, is not"
-                    flying = [x for x in units if state[x] in _CALLED]
-                    if flying:
-                        yield "I5", unit, f"{unit} is undone while {flying[0]} is in flight"
-                if local == "compensating" and mode in {"committed", "done"}:
-                    yield "I7", unit, f"{unit} is undone past the point of no return"
+def _locals(state: State) -> dict[str, str]:
+    automata = state.machine.automata
+    return {x.path: x.local(code) for x, code in zip(automata, state.codes, strict=True)}
 
 
 def _locks(layout: Layout) -> Iterator[tuple[str, str, list[str]]]:

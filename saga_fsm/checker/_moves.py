@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import attrs
+
 from saga_fsm.definition import Kind
 from saga_fsm.definition.layout import (
     ROOT,
@@ -18,7 +20,7 @@ from saga_fsm.definition.layout import (
     PlacedScope,
     PlacedStep,
 )
-from saga_fsm.machine import Machine, State
+from saga_fsm.machine import Codes, Machine, State
 
 
 Breaches = Iterator[tuple[str, str, str]]
@@ -30,59 +32,86 @@ _OPEN = {"started", "restarted", "waiting", "querying", "query_waiting", "stuck"
 _FORWARD = _OPEN | {"done", "unknown"}
 
 
+@attrs.frozen
+class _Pivot:
+    """One pivot: what it makes final, and the retriables that have to wait for it, or may not."""
+
+    path: str
+    final: list[str]
+    waits: list[tuple[str, bool]]
+
+
 class Moves:
     """What no move may do; ``broken(before, after)`` gives rule, step and sentence."""
 
-    def __init__(self, layout: Layout) -> None:
-        self.scope_of = {path: placed.scope for path, placed in layout.steps.items()}
-        self.scope_of |= {path: placed.scope for path, placed in layout.decisions.items()}
-        self.scope_of |= {
+    def __init__(self, layout: Layout, machine: Machine) -> None:
+        self.machine = machine
+        scope_of = {path: placed.scope for path, placed in layout.steps.items()}
+        scope_of |= {path: placed.scope for path, placed in layout.decisions.items()}
+        scope_of |= {
             path: scope.parent for path, scope in layout.scopes.items() if scope.parent is not None
         }
-        # Per pivot: the compensatable steps that it makes final, and the retriable ones that wait
-        # for it, with whether each run that comes to them has to take the pivot.
-        self.final: list[tuple[str, list[str]]] = []
-        self.waits: list[tuple[str, str, bool]] = []
-        for path, placed in layout.steps.items():
-            if placed.kind is Kind.PIVOT:
-                self._read(layout, path, placed)
+        at, automata = machine.index, machine.automata
+        # Millions of moves are looked at: by number, and by name only where there may be a breach.
+        self._scope_of = [
+            (at[path], automata[at[path]].locals[0], at[scope], self._codes(at[scope], _BACK))
+            for path, scope in scope_of.items()
+        ]
+        self._ended = self._codes(0, _ENDED)
+        self._pivots = [
+            _pivot(layout, path, placed)
+            for path, placed in layout.steps.items()
+            if placed.kind is Kind.PIVOT
+        ]
+        self._of_pivots = sorted(
+            {at[x] for pivot in self._pivots for x in (*pivot.final, *dict(pivot.waits))}
+        )
 
-    def _read(self, layout: Layout, pivot: str, placed: PlacedStep) -> None:
-        own: list[str] = []
-        for scope in _committed(layout, placed.scope):
-            direct = set(_always(scope.body))
-            for path, other, later in _inside(layout, scope):
-                # What comes after the pivot may still turn back by itself: an alternative.
-                if other.kind is Kind.COMPENSATABLE and not later:
-                    own.append(path)
-                elif other.kind is Kind.RETRIABLE:
-                    self.waits.append((path, pivot, pivot in direct))
-        self.final.append((pivot, own))
+    def _codes(self, v: int, names: set[str]) -> frozenset[int]:
+        automaton = self.machine.automata[v]
+        return frozenset(code for code in automaton.locals if automaton.local(code) in names)
 
-    def broken(self, before: State, after: State) -> Breaches:
+    def broken(self, before: Codes, after: Codes) -> Breaches:
         """Every breach of this move."""
-        if before[ROOT] in _ENDED and after[ROOT] != before[ROOT]:
-            yield "I9", "", f"the run had ended as {before[ROOT]} and is {after[ROOT]} again"
-        yield from self._starts(before, after)
-        for pivot, paths in self.final:
-            if after[pivot] == "done":
-                for path in paths:
-                    if before[path] in _FORWARD and after[path] == "compensating":
-                        yield "I7", path, f"{path} is undone after the pivot {pivot} is done"
-        for path, pivot, always in self.waits:
-            if _starts(before, after, path) and (
-                after[pivot] in _OPEN or (always and after[pivot] != "done")
-            ):
-                yield "I7", path, f"{path} starts before the pivot {pivot} is done"
-
-    def _starts(self, before: State, after: State) -> Breaches:
-        for path, scope in self.scope_of.items():
-            if _starts(before, after, path) and before[scope] in _BACK and after[scope] in _BACK:
-                yield "I5", path, f"{path} starts while {_named(scope)} is turning back"
+        if before[0] in self._ended and after[0] != before[0]:
+            root = self.machine.automata[0].local
+            yield "I9", "", f"the run had ended as {root(before[0])} and is {root(after[0])} again"
+        for v, first, scope, back in self._scope_of:
+            starts = before[v] == first != after[v]
+            if starts and before[scope] in back and after[scope] in back:
+                path, around = (self.machine.automata[x].path for x in (v, scope))
+                yield "I5", path, f"{path} starts while {_named(around)} is turning back"
+        if any(before[v] != after[v] for v in self._of_pivots):
+            was, now = State(before, self.machine), State(after, self.machine)
+            for pivot in self._pivots:
+                yield from _past(pivot, was, now)
 
 
-def _starts(before: State, after: State, path: str) -> bool:
-    return before[path] == "pending" != after[path]
+def _past(pivot: _Pivot, before: State, after: State) -> Breaches:
+    """I7: what a pivot makes final is not undone after it, and a retriable waits for it."""
+    if after[pivot.path] == "done":
+        for path in pivot.final:
+            if before[path] in _FORWARD and after[path] == "compensating":
+                yield "I7", path, f"{path} is undone after the pivot {pivot.path} is done"
+    for path, always in pivot.waits:
+        starts = before[path] == "pending" != after[path]
+        if starts and (after[pivot.path] in _OPEN or (always and after[pivot.path] != "done")):
+            yield "I7", path, f"{path} starts before the pivot {pivot.path} is done"
+
+
+def _pivot(layout: Layout, pivot: str, placed: PlacedStep) -> _Pivot:
+    final: list[str] = []
+    waits: list[tuple[str, bool]] = []
+    for scope in _committed(layout, placed.scope):
+        direct = set(_always(scope.body))
+        for path, other, later in _inside(layout, scope):
+            # What comes after the pivot may still turn back by itself: an alternative.
+            if other.kind is Kind.COMPENSATABLE and not later:
+                final.append(path)
+            elif other.kind is Kind.RETRIABLE:
+                # Whether each run that comes to it has to take the pivot.
+                waits.append((path, pivot in direct))
+    return _Pivot(pivot, final, waits)
 
 
 def _named(scope: str) -> str:

@@ -1,28 +1,41 @@
 """
-The machine beside its participants: what can happen next, every fault included (machine.md 6).
+The machine beside its participants: every state of both, and what can happen next in each.
 
-A request is a soup that needs no state: once a step is not pending, a copy of its request may land
-at any later time, any number of times, or never. That is loss, delay past the undo, duplicates, a
-copy of an earlier attempt and the calls of an owner that has been superseded. A crash leaves the
-machine's state and every call that is open unanswered.
+A node is one int: which composite state of the machine, whether the orchestrator is up, and three
+bits of ledger for each participant, so a row of the environment is a number that is added. Rows
+depend on the machine's state and one ledger alone: they are worked out once for each such pair and
+then added millions of times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
+from saga_fsm.checker._environment import (
+    OPEN,
+    STANDS,
+    TWICE,
+    Happening,
+    of_block,
+    of_orchestrator,
+    of_step,
+    of_whole,
+)
+from saga_fsm.checker._rows import Rows
 from saga_fsm.definition import Contract, Kind
-from saga_fsm.definition.layout import Layout, PlacedStep
-from saga_fsm.machine import Event, Machine, State
+from saga_fsm.definition.layout import Layout
+from saga_fsm.machine import Codes, Machine, State
 
 
-# What happened at one participant. Net: landed 1, twice 2, else 0.
-NONE, LANDED, REFUSED, UNDONE, FENCED, TWICE = range(6)
-LEDGER = ("none", "landed", "refused", "undone", "fenced", "twice")
+BITS = 3
+LEDGER_MASK = 7
+Node: TypeAlias = int
+# How many rows are enabled, and what those that lead elsewhere add to the node.
+Arrows: TypeAlias = tuple[int, tuple[int, ...]]
+Source: TypeAlias = Callable[[int, int], Iterator[Happening]]
 
-Ledgers: TypeAlias = bytes
-Node: TypeAlias = tuple[State, Ledgers, bool]
+_MEMO = 200_000
 
 
 class Arrow(NamedTuple):
@@ -31,6 +44,22 @@ class Arrow(NamedTuple):
     token: str
     says: str
     node: Node
+
+
+class _Table(dict[int, Arrows]):
+    """The arrows of one participant by its ledger, worked out when first asked for."""
+
+    __slots__ = ("key", "product", "source")
+
+    def __init__(self, product: Product, key: int, source: int) -> None:
+        super().__init__()
+        self.product, self.key, self.source = product, key, source
+
+    def __missing__(self, ledger: int) -> Arrows:
+        deltas = [delta for delta, _ in self.product.rows_of(self.key, self.source, ledger)]
+        # Of rows with one end each counts, and the end is looked at once.
+        found = self[ledger] = len(deltas), tuple(dict.fromkeys(x for x in deltas if x))
+        return found
 
 
 class Product:
@@ -54,195 +83,163 @@ class Product:
     ) -> None:
         self.machine = machine
         self.crashes = crashes
-        self.steps = [
-            (path, placed, machine.index[path])
-            for path, placed in layout.steps.items()
-            if machine.automata[machine.index[path]].sort == "step"
-        ]
-        self.wholes = [
-            path for path, scope in layout.scopes.items() if scope.compensate is not None
-        ]
-        effective = [path for path, placed, _ in self.steps if placed.kind is not Kind.READONLY]
+        self.steps = list(layout.steps.items())
+        self.wholes = [x for x, scope in layout.scopes.items() if scope.compensate is not None]
+        effective = [path for path, placed in self.steps if placed.kind is not Kind.READONLY]
         self.slots = {path: i for i, path in enumerate([*effective, *self.wholes])}
-        kept = kept or {}
-        self.kept = {path: kept.get(path, placed.contract) for path, placed, _ in self.steps}
-        # Events that the participants have no say in: choosers, timers of blocks, cancel, start.
-        own = {path for path, _, _ in self.steps} | set(self.wholes)
-        self.free = [
-            event
+        self.kept = {path: (kept or {}).get(path, placed.contract) for path, placed in self.steps}
+        # One slot more, always empty, stands for whoever has no ledger.
+        self.width = BITS * (len(self.slots) + 1)
+        self._empty = BITS * len(self.slots)
+        self._owners = [path for path, _ in self.steps] + self.wholes
+        # Events that the participants have no say in; the saga's deadline does what cancel does.
+        self._free = [
+            of_block(event)
             for event in machine.events
-            if event.target not in own and event.kind != "deadline"
+            if event.target not in self._owners and event != "deadline"
         ]
-        root = State(machine.initial.codes, machine)
-        self.initial: Node = (root, bytes(len(self.slots)), True)
+        self._rows = Rows(machine)
+        self.codes: list[Codes] = [machine.initial.codes]
+        self._ids: dict[Codes, int] = {machine.initial.codes: 0}
+        self.initial: Node = 1 << self.width
+        self._entries: dict[int, tuple[tuple[int, _Table], ...]] = {}
+        # Per participant, local state and health: one table, if no event is heard there.
+        self._deaf: dict[tuple[int, int, int], _Table | None] = {}
+        self._happenings: dict[tuple[int, int, int, int], list[Happening]] = {}
+        self._memo: dict[tuple[int, str], int | None] = {}
+        self.taken: set[int] = set()
+        # Moves of the machine that no one has looked at yet, as pairs of its states.
+        self.fresh: list[tuple[int, int]] = []
+
+    # ------------------------------------------------------------------ reading a node
+
+    def state(self, node: Node) -> State:
+        """The machine's state in a node."""
+        return State(self.codes[node >> self.width + 1], self.machine)
+
+    def ledger(self, node: Node, path: str) -> int:
+        """What has happened at a participant."""
+        return node >> BITS * self.slots[path] & LEDGER_MASK
+
+    def up(self, node: Node) -> bool:
+        """Whether the orchestrator is alive."""
+        return bool(node >> self.width & 1)
+
+    @property
+    def may_land_twice(self) -> int:
+        """One bit for each participant that may, under those two that say so; else 0."""
+        return sum(
+            1 << BITS * slot
+            for path, slot in self.slots.items()
+            if path in self.kept and not self.kept[path].idempotent
+        )
 
     def arrows(self, node: Node) -> Iterator[Arrow]:
         """Every enabled row; loops and rows with equal ends are all given."""
-        for path, placed, v in self.steps:
-            local = self.machine.automata[v].local(node[0].codes[v])
-            if local != "pending":
-                yield from self._step(node, path, placed, local)
-        for path in self.wholes:
-            yield from self._whole(node, path)
-        if node[2]:
-            for event in self.free:
-                yield from self._hear(node, event, _free_words(event))
+        for shift, table in self.entry(node >> self.width):
+            ledger = node >> shift & LEDGER_MASK
+            for delta, happening in self.rows_of(table.key, table.source, ledger):
+                yield Arrow(happening.token, happening.says, node + delta)
+
+    # ------------------------------------------------------------------ what can happen
+
+    def entry(self, key: int) -> tuple[tuple[int, _Table], ...]:
+        """Per participant that may act here: where its ledger is, and its arrows by ledger."""
+        known = self._entries.get(key)
+        if known is None:
+            codes = self.codes[key >> 1]
+            found = []
+            for source, path in enumerate(self._owners):
+                v = self.machine.index[path]
+                if codes[v] != self.machine.automata[v].locals[0]:
+                    found.append(self._owner(key, source, v, codes[v]))
+            found.append((self._empty, _Table(self, key, -1)))
+            known = self._entries[key] = tuple(found)
+        return known
+
+    def _owner(self, key: int, source: int, v: int, code: int) -> tuple[int, _Table]:
+        """A table of its own, or, where no event is heard, the one of that local state."""
+        path = self._owners[source]
+        shift = BITS * self.slots[path] if path in self.slots else self._empty
+        where = source, code, key & 1
+        if where not in self._deaf:
+            heard = any(
+                event.target == path and self._rows.hears(v, code, event)
+                for event in self.machine.events
+            )
+            self._deaf[where] = None if heard else _Table(self, key, source)
+        table = self._deaf[where]
+        return shift, _Table(self, key, source) if table is None else table
+
+    def rows_of(self, key: int, source: int, ledger: int) -> list[tuple[int, Happening]]:
+        """The enabled rows of a participant, or of the rest (-1): what each adds to a node."""
+        found = []
+        shift = 0 if source < 0 else BITS * self.slots.get(self._owners[source], 0)
+        for happening in self._may_happen(key, source, ledger):
+            after, up = key >> 1, key & 1
+            if happening.event is not None:
+                moved = self._move(after, happening.event)
+                if moved is None:
+                    continue
+                after = moved
+            if happening.up is not None:
+                up = happening.up
+            delta = (after * 2 + up - key) << self.width
+            owner = None if source < 0 else self._owners[source]
+            if happening.ledger is not None and owner in self.slots:
+                delta += (happening.ledger - ledger) << shift
+            found.append((delta, happening))
+        return found
+
+    def _may_happen(self, key: int, source: int, ledger: int) -> list[Happening]:
+        codes, up = self.codes[key >> 1], key & 1
+        if source < 0:
+            return self._rest(codes, up)
+        path = self._owners[source]
+        v = self.machine.index[path]
+        where = source, codes[v], ledger, up
+        known = self._happenings.get(where)
+        if known is None:
+            local = self.machine.automata[v].local(codes[v])
+            if source < len(self.steps):
+                placed = self.steps[source][1]
+                found = of_step(placed, self.kept[path], local, ledger, up=bool(up))
+            else:
+                found = of_whole(path, local, ledger, up=bool(up))
+            known = self._happenings[where] = [
+                x for x in found if x.event is None or self._rows.hears(v, codes[v], x.event)
+            ]
+        return known
+
+    def _rest(self, codes: Codes, up: int) -> list[Happening]:
+        """Choosers, cancel, crash and recovery."""
+        found = self._free.copy() if up else []
         if self.crashes:
-            yield from self._crash(node)
+            state = State(codes, self.machine)
+            open_calls = [] if up else [path for path in self._owners if state[path] in OPEN]
+            found.extend(of_orchestrator(state["@saga"], open_calls, up=bool(up)))
+        return found
 
-    # ------------------------------------------------------------------ one participant
-
-    def _step(self, node: Node, path: str, placed: PlacedStep, local: str) -> Iterator[Arrow]:
-        slot = self.slots.get(path)
-        ledger = node[1][slot] if slot is not None else NONE
-        if node[2]:
-            yield from self._answers(node, path, placed, local, ledger)
-            yield from self._waits(node, path, ledger)
-        if slot is not None:
-            yield from self._soup(node, path, placed, local, ledger)
-
-    def _answers(
-        self, node: Node, path: str, placed: PlacedStep, local: str, ledger: int
-    ) -> Iterator[Arrow]:
-        called = local in {"started", "restarted"}
-        kept = self.kept[path]
-        if called and ledger in {NONE, LANDED}:
-            yield from self._event(node, "done", path, f"{path} lands and answers", LANDED)
-        if called and ledger in {NONE, REFUSED} and placed.kind is not Kind.RETRIABLE:
-            after = REFUSED if kept.sticky else NONE
-            yield from self._event(node, "rejected", path, f"{path} is rejected", after)
-        if called:
-            yield from self._event(node, "transient", path, f"{path} fails for now")
-        if called or local == "querying":
-            yield from self._event(node, "unknown", path, f"{path} does not answer")
-        if local == "querying" and ledger == LANDED:
-            yield from self._event(node, "landed", path, f"{path}, asked, has landed")
-        if local == "querying" and ledger in {NONE, REFUSED}:
-            says = f"{path}, asked, has not landed and never will"
-            yield from self._event(node, "absent", path, says, REFUSED)
-        if local == "compensating":
-            after = self._undone(path, ledger)
-            yield from self._event(node, "compensated", path, f"{path} is undone", after)
-            yield from self._event(node, "unknown", path, f"undoing {path} fails")
-
-    def _waits(self, node: Node, path: str, ledger: int) -> Iterator[Arrow]:
-        if ledger == LANDED:
-            yield from self._event(node, "late_done", path, f"a late answer: {path} has landed")
-        yield from self._event(node, "retry", path, f"{path} is tried again")
-        yield from self._event(node, "exhausted", path, f"{path} has no attempt left")
-        says = f"an operator resolves {path}"
-        if ledger == LANDED or path not in self.slots:
-            yield from self._event(node, "resolve", path, f"{says}: done", LANDED, "done")
-        if ledger in {NONE, REFUSED, FENCED}:
-            told = f"{says}: not landed"
-            yield from self._event(node, "resolve", path, told, REFUSED, "not_landed")
-        yield from self._event(node, "resolve", path, f"{says}: undone", UNDONE, "compensated")
-
-    def _soup(
-        self, node: Node, path: str, placed: PlacedStep, local: str, ledger: int
-    ) -> Iterator[Arrow]:
-        kept = self.kept[path]
-        if ledger == NONE:
-            yield self._silent(node, "lands", path, f"a copy of {path} lands", LANDED)
-            if kept.sticky and placed.kind is not Kind.RETRIABLE:
-                says = f"a copy of {path} is rejected"
-                yield self._silent(node, "refused", path, says, REFUSED)
-        if ledger in {LANDED, UNDONE} and not kept.idempotent:
-            after = TWICE if ledger == LANDED else LANDED
-            says = f"a second copy of {path} lands"
-            yield self._silent(node, "lands_again", path, says, after)
-        if local in {"compensating", "compensation_waiting", "compensation_failed"}:
-            after = self._undone(path, ledger)
-            if after != ledger:
-                says = f"{path} is undone, the answer is lost"
-                yield self._silent(node, "undone", path, says, after)
-
-    def _undone(self, path: str, ledger: int) -> int:
-        if ledger == NONE and self.kept[path].fenced:
-            return FENCED
-        return {LANDED: UNDONE, TWICE: LANDED}.get(ledger, ledger)
-
-    def _whole(self, node: Node, path: str) -> Iterator[Arrow]:
-        local = node[0][path]
-        if not local.startswith("whole_"):
-            return
-        if node[2]:
-            if local == "whole_compensating":
-                yield from self._event(node, "compensated", path, f"{path} is undone", UNDONE)
-                yield from self._event(node, "unknown", path, f"undoing {path} fails")
-            yield from self._event(node, "retry", path, f"{path} is tried again")
-            yield from self._event(node, "exhausted", path, f"{path} has no attempt left")
-            says = f"an operator resolves {path}: undone"
-            yield from self._event(node, "resolve", path, says, UNDONE, "compensated")
-        if node[1][self.slots[path]] == NONE:
-            says = f"{path} is undone, the answer is lost"
-            yield self._silent(node, "undone", path, says, UNDONE)
-
-    # ------------------------------------------------------------------ the orchestrator
-
-    def _crash(self, node: Node) -> Iterator[Arrow]:
-        state, ledgers, up = node
-        root = state["@saga"]
-        if up:
-            if root not in {"pending", "done", "compensated"}:
-                says = "the orchestrator dies, or another takes over"
-                yield Arrow("~crash", says, (state, ledgers, False))
-            return
-        paths = [path for path, _, _ in self.steps] + self.wholes
-        open_calls = [path for path in paths if state[path] in _OPEN]
-        for path in open_calls:
-            says = f"recovery: {path} was open"
-            move = self.machine.step(state, f"unknown({path})")
-            yield Arrow(f"unknown({path})", says, (move.state, ledgers, False))
-        if not open_calls:
-            yield Arrow("~recovered", "the run is taken up again", (state, ledgers, True))
-
-    # ------------------------------------------------------------------ rows
-
-    def _event(  # noqa: PLR0913, PLR0917 - one row, all its parts
-        self,
-        node: Node,
-        kind: str,
-        path: str,
-        says: str,
-        ledger: int | None = None,
-        argument: str = "",
-    ) -> Iterator[Arrow]:
-        inside = f"{path},{argument}" if argument else path
-        yield from self._hear(node, f"{kind}({inside})", says, path, ledger)
-
-    def _hear(
-        self, node: Node, event: str, says: str, path: str = "", ledger: int | None = None
-    ) -> Iterator[Arrow]:
-        """A row with an event, if the machine has one for it here."""
-        if not self.machine.knows(event):
-            return
-        move = self.machine.step(node[0], event)
-        if move.ignored is None:
-            yield Arrow(event, says, (move.state, self._write(node[1], path, ledger), True))
-
-    def _silent(self, node: Node, word: str, path: str, says: str, ledger: int) -> Arrow:
-        return Arrow(
-            f"~{word}({path})", says, (node[0], self._write(node[1], path, ledger), node[2])
-        )
-
-    def _write(self, ledgers: Ledgers, path: str, ledger: int | None) -> Ledgers:
-        slot = self.slots.get(path)
-        if slot is None or ledger is None or ledgers[slot] == ledger:
-            return ledgers
-        return ledgers[:slot] + bytes([ledger]) + ledgers[slot + 1 :]
+    def _move(self, number: int, event: str) -> int | None:
+        """The machine's state after an event, by number; None where the event is ignored."""
+        try:
+            return self._memo[number, event]
+        except KeyError:
+            pass
+        moved = self._rows.move(self.codes[number], event)
+        after = None
+        if moved is not None:
+            codes, rows = moved
+            self.taken.update(rows)
+            after = self._ids.setdefault(codes, len(self.codes))
+            if after == len(self.codes):
+                self.codes.append(codes)
+            if after != number:
+                self.fresh.append((number, after))
+        if len(self._memo) >= _MEMO:
+            self._memo.clear()
+        self._memo[number, event] = after
+        return after
 
 
-_OPEN = {"started", "restarted", "querying", "compensating", "whole_compensating"}
-
-
-def _free_words(event: Event) -> str:
-    words = {
-        "start": "the run starts",
-        "cancel": "the run is cancelled",
-        "chooser_failed": f"the chooser of {event.target} raises",
-        "chose": f"{event.target} chooses {event.argument}",
-        "items": f"{event.target} has {event.argument} items",
-        "retry": f"{event.target} is asked again",
-    }
-    return words.get(event.kind, str(event))
+__all__ = ["STANDS", "TWICE", "Arrow", "Node", "Product"]

@@ -31,14 +31,14 @@ def _doubt(path: str, placed: PlacedStep) -> Iterator[Finding]:
         promised.idempotent and (promised.sticky or placed.step.query is not None)
     ):
         message = (
-            f"pivot '{path}' in doubt can be neither undone nor skipped: it must be idempotent and "
+            f"'{path}' in doubt can be neither undone nor skipped: it must be idempotent and "
             "sticky, or have a query= that fences"
         )
         yield Finding("W5", "error", path, message)
     if placed.kind is Kind.COMPENSATABLE and not (promised.idempotent and fences):
         message = (
-            f"step '{path}' may be unknown and its participant does not promise idempotent and "
-            "fenced: a late copy of it may land after its undo"
+            f"'{path}' may be unknown and its participant does not promise idempotent and fenced: "
+            "a late copy may land after the undo"
         )
         yield Finding("W8", "warning", path, message)
 
@@ -106,6 +106,6 @@ def _time(layout: Layout, path: str, placed: PlacedStep) -> Iterator[Finding]:
         yield Finding("W12", "info", path, message)
     if placed.kind is Kind.RETRIABLE and placed.retry.bound != "forever":
         message = (
-            f"retriable '{path}' gives up at last: STUCK can be reached, and its effect is owed"
+            f"'{path}' is retriable and gives up at last: STUCK can be reached, its effect is owed"
         )
         yield Finding("W12", "warning", path, message)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from saga_fsm.checker._text import lines_of, run_of
 from saga_fsm.definition import Contract
 from saga_fsm.errors import PropertyViolationError
 from saga_fsm.path import Path
 
+
+if TYPE_CHECKING:
+    from saga_fsm.checker._never import NeverTaken
+    from saga_fsm.checker._weakest import Needs
 
 SCHEMA = 1
 
@@ -38,11 +41,21 @@ class Finding:
 
     def __str__(self) -> str:
         text = f"{self.level} {self.rule}: {self.message}"
-        return text if self.path is None else f"{text}\n{self.path}\n  {self.path.encode()}"
+        return text if self.path is None else "\n".join([text, *run_of(self.path)])
+
+    def plain(self) -> dict[str, str | None]:
+        """As JSON has it: the path encoded."""
+        path = None if self.path is None else self.path.encode()
+        return {
+            "rule": self.rule,
+            "level": self.level,
+            "step": self.step,
+            "message": self.message,
+            "path": path,
+        }
 
 
-# Not slotted: what is asked for late is kept on it.
-@attrs.frozen(slots=False)
+@attrs.frozen
 class Report:
     """
     The verdict on a saga, and under what it holds.
@@ -56,9 +69,14 @@ class Report:
         transitions: how many moves between them.
         depth: levels of the search.
         engine: who searched.
+        fairness: which runs count as never ending.
         faults: what could go wrong.
         without: what was left out on request; a saga is never called safe under fewer faults.
+        bounds: what was searched up to a bound only.
         limit: the bound on states.
+        interrupted: the user ended the search; it is then at best "incomplete".
+        never_taken: rows of the machine that no run takes, with the reason; empty when the search
+            did not come to its end.
     """
 
     saga: str
@@ -69,23 +87,24 @@ class Report:
     transitions: int
     depth: int
     engine: str
+    fairness: str
     faults: tuple[str, ...]
     without: tuple[str, ...]
+    bounds: tuple[str, ...]
     limit: int
-    _weakest: Callable[[], dict[str, Contract]] = attrs.field(repr=False, eq=False)
-    _missing: Callable[[dict[str, Contract]], dict[str, set[str]]] = attrs.field(
-        repr=False, eq=False
-    )
+    interrupted: bool
+    never_taken: tuple[NeverTaken, ...]
+    _needs: Needs = attrs.field(repr=False, eq=False)
 
-    @cached_property
+    @property
     def required(self) -> dict[str, Contract]:
         """The weakest contract of each step under which the saga is safe; searched when asked."""
-        return self._weakest()
+        return self._needs.required
 
-    @cached_property
+    @property
     def missing(self) -> dict[str, set[str]]:
         """What is required and not declared, by path."""
-        return self._missing(self.required)
+        return self._needs.missing
 
     @property
     def ok(self) -> bool:
@@ -105,37 +124,28 @@ class Report:
             raise PropertyViolationError(message=str(self), path=path)
 
     def __str__(self) -> str:
-        lines = [
-            f"{self.saga}: {self.verdict}",
-            (
-                f"  {self.states:,} states, {self.transitions:,} moves, {self.depth} levels, "
-                f"engine {self.engine}, limit {self.limit:,}"
-            ),
-            f"  faults: {', '.join(self.faults)}",
-            "  every number of attempts; each retried call is answered at last (fair)",
-        ]
-        if self.without:
-            lines.append(f"  left out: {', '.join(self.without)}: never called safe")
-        shown = [x for x in self.findings if x.level != "info"]
-        for finding in shown:
-            lines.extend("  " + line for line in str(finding).splitlines())
-        return "\n".join(lines)
+        return "\n".join(lines_of(self))
 
     def to_json(self) -> str:
-        """The report as one JSON object with a schema number; paths are encoded."""
+        """
+        The report as one JSON object with a schema number; paths are encoded.
+
+        ``required`` and ``missing`` are searched for it, unless the search was interrupted: then
+        they are null. ``missing`` has, by step and promise, the shortest run that shows why.
+        """
         plain: dict[str, Any] = {"schema": SCHEMA, "ok": self.ok}
         for field in attrs.fields(Report):
-            if field.name.startswith("_"):
-                continue
-            plain[field.name] = getattr(self, field.name)
-        plain["findings"] = [
-            {
-                "rule": x.rule,
-                "level": x.level,
-                "step": x.step,
-                "message": x.message,
-                "path": None if x.path is None else x.path.encode(),
-            }
-            for x in self.findings
-        ]
+            if not field.name.startswith("_"):
+                plain[field.name] = getattr(self, field.name)
+        plain["findings"] = [finding.plain() for finding in self.findings]
+        plain["never_taken"] = [attrs.asdict(one) for one in self.never_taken]
+        plain["required"] = plain["missing"] = None
+        if not self.interrupted:
+            plain["required"] = {x: attrs.asdict(one) for x, one in self.required.items()}
+            plain["missing"] = {x: self._runs(x, flags) for x, flags in self.missing.items()}
         return json.dumps(plain)
+
+    def _runs(self, name: str, flags: set[str]) -> dict[str, str | None]:
+        shown = self._needs.shown
+        runs = {flag: shown.get((name, flag)) for flag in sorted(flags)}
+        return {flag: None if one is None else one.plain()["path"] for flag, one in runs.items()}

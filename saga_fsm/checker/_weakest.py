@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +13,7 @@ from saga_fsm.checker._invariants import Invariants
 from saga_fsm.checker._product import Product
 from saga_fsm.checker._report import Finding
 from saga_fsm.checker._search import Breach, search
+from saga_fsm.checker._text import PROMISE, plain
 from saga_fsm.compiler import compile_layout, compile_saga
 from saga_fsm.definition import GUARDED, Contract, Kind, Saga
 from saga_fsm.definition.layout import Layout, PlacedStep, lay_out, lay_out_with
@@ -23,56 +25,79 @@ _FLAGS = ("idempotent", "sticky", "fenced")
 _BUDGET = 5_000
 
 
-def weakest(saga: Saga[Any, Any, Any]) -> dict[str, Contract]:
+class Needs:
     """
-    What each step's participant must promise, all others promising everything; by step name.
+    What a saga's participants must promise and do not, searched when it is asked for.
 
-    Whole contracts are tried, not single promises: with a fencing query a step can do without
-    ``sticky`` or without ``fenced``, and not without both. The table is compiled for the contract
-    that is tried. Of several the one that asks for least beyond what is declared is taken, so a
-    step lacks nothing if its own contract will do. Copies of one block are one step; read-only
-    steps need nothing and are not listed.
+    Args:
+        saga: whose.
     """
-    layout = lay_out(saga)
-    required = {}
-    for name, paths in _by_name(layout).items():
-        declared = layout.steps[paths[0]].contract
-        tries = _contracts(declared)
-        # Where no promise helps, the fault is elsewhere; then nothing can be spared either.
-        required[name] = next((one for one in tries if _safe(layout, paths, one)), GUARDED)
-    return required
 
+    def __init__(self, saga: Saga[Any, Any, Any]) -> None:
+        self.saga = saga
+        self._layout = lay_out(saga)
+        self._paths = _by_name(self._layout)
 
-def missing(saga: Saga[Any, Any, Any], required: dict[str, Contract]) -> dict[str, set[str]]:
-    """What is required and not declared, by step name."""
-    layout = lay_out(saga)
-    lacking = {
-        name: promised(required[name]) - promised(layout.steps[paths[0]].contract)
-        for name, paths in _by_name(layout).items()
-    }
-    return {name: set(flags) for name, flags in lacking.items() if flags}
+    @property
+    def promised_whole(self) -> bool:
+        """Whether every promise is made, so that none can be missing."""
+        declared = (self._layout.steps[paths[0]].contract for paths in self._paths.values())
+        return all(promised(contract) == set(_FLAGS) for contract in declared)
 
+    @cached_property
+    def required(self) -> dict[str, Contract]:
+        """
+        What each step's participant must promise, all others promising everything; by step name.
 
-def lacks(saga: Saga[Any, Any, Any], required: dict[str, Contract]) -> Iterator[Finding]:
-    """
-    Each promise that is missing, with the shortest run that shows why.
+        Whole contracts are tried, not single promises: with a fencing query a step can do without
+        ``sticky`` or without ``fenced``, and not without both. The table is compiled for the
+        contract that is tried. Of several the one that asks for least beyond what is declared is
+        taken, so a step lacks nothing if its own contract will do. Copies of one block are one
+        step; read-only steps need nothing and are not listed.
+        """
+        required = {}
+        for name, paths in self._paths.items():
+            tries = _contracts(self._layout.steps[paths[0]].contract)
+            # Where no promise helps, the fault is elsewhere; then nothing can be spared either.
+            safe = (one for one in tries if _safe(self._layout, paths, one))
+            required[name] = next(safe, GUARDED)
+        return required
 
-    The saga's own table, and participants that keep all that is required but this one promise.
-    """
-    layout, machine = lay_out(saga), compile_saga(saga)
-    paths = _by_name(layout)
-    for name, flags in missing(saga, required).items():
-        for flag in sorted(flags, key=_FLAGS.index):
-            kept = dict.fromkeys(layout.steps, GUARDED)
-            kept |= dict.fromkeys(paths[name], attrs.evolve(required[name], **{flag: False}))
-            breach, _ = _first(layout, Product(layout, machine, kept=kept))
-            if breach is not None:
-                message = _sentence(layout.steps[paths[name][0]], name, flag, breach)
-                yield Finding(breach.rule, "error", name, message, breach.path)
+    @cached_property
+    def missing(self) -> dict[str, set[str]]:
+        """What is required and not declared, by step name."""
+        lacking = {
+            name: promised(self.required[name]) - promised(self._layout.steps[paths[0]].contract)
+            for name, paths in self._paths.items()
+        }
+        return {name: set(flags) for name, flags in lacking.items() if flags}
+
+    @cached_property
+    def shown(self) -> dict[tuple[str, str], Finding]:
+        """
+        By step name and promise: each that is missing, with the shortest run that shows why.
+
+        The saga's own table, and participants that keep all that is declared or required but this
+        one promise.
+        """
+        layout, machine = self._layout, compile_saga(self.saga)
+        found = {}
+        for name, flags in self.missing.items():
+            for flag in sorted(flags, key=_FLAGS.index):
+                paths = self._paths[name]
+                declared = promised(layout.steps[paths[0]].contract)
+                kept = dict.fromkeys(layout.steps, GUARDED)
+                every = declared | promised(self.required[name])
+                kept |= dict.fromkeys(paths, Contract(**dict.fromkeys(every - {flag}, True)))
+                breach, _ = _first(layout, Product(layout, machine, kept=kept))
+                if breach is not None:
+                    message = _sentence(layout.steps[paths[0]], name, flag, breach)
+                    found[name, flag] = Finding(breach.rule, "error", name, message, breach.path)
+        return found
 
 
 def _sentence(placed: PlacedStep, name: str, flag: str, breach: Breach) -> str:
-    text = f"the participant of '{name}' must promise to be {flag}; without it: {breach.message}"
+    text = f"{PROMISE}'{name}' must promise to be {flag}; without it: {breach.message}"
     if flag == "fenced" and placed.step.query is None:
         text += ". A query= that fences, and sticky, would do instead"
     return text
@@ -94,8 +119,7 @@ def _by_name(layout: Layout) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
     for path, placed in layout.steps.items():
         if placed.kind is not Kind.READONLY:
-            plain = "/".join(part.partition("[")[0] for part in path.split("/"))
-            names.setdefault(plain, []).append(path)
+            names.setdefault(plain(path), []).append(path)
     return names
 
 

@@ -1,0 +1,107 @@
+"""Rows of the table that no run takes, and why, where that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from saga_fsm.checker._product import Product
+from saga_fsm.checker._search import rows_within
+from saga_fsm.definition import Contract
+from saga_fsm.definition.layout import Layout
+from saga_fsm.machine import Machine, Row
+
+
+# The weak world is far larger than the declared one; what it has to show lies near the start.
+_BUDGET = 20_000
+_WEAK = "only where a participant breaks its promise"
+
+
+@attrs.frozen
+class NeverTaken:
+    """
+    One row that no run takes.
+
+    Args:
+        row: as the table writes it.
+        reason: why.
+    """
+
+    row: str
+    reason: str
+
+
+def never_taken(layout: Layout, product: Product) -> tuple[NeverTaken, ...]:
+    """
+    Each row that a search to the end has not taken, in the table's order.
+
+    The saga's deadline does what cancel does and is not searched twice: its rows are not listed.
+    """
+    machine = product.machine
+    taken = [row for number, row in enumerate(machine.rows) if number in product.taken]
+    left = {
+        number: row
+        for number, row in enumerate(machine.rows)
+        if number not in product.taken and row.event != "deadline"
+    }
+    if not left:
+        return ()
+    weak = Product(layout, machine, kept=dict.fromkeys(layout.steps, Contract()))
+    there = rows_within(weak, limit=_BUDGET)
+    reasons = _Reasons(machine, taken, _reached(product, weak))
+    return tuple(
+        NeverTaken(
+            str(row),
+            _WEAK if number in there else reasons.of(row),
+        )
+        for number, row in left.items()
+    )
+
+
+def _reached(*products: Product) -> list[set[int]]:
+    """Per automaton, the local states that are reached."""
+    found: list[set[int]] = [set() for _ in products[0].machine.automata]
+    for product in products:
+        for codes in product.codes:
+            for v, code in enumerate(codes):
+                found[v].add(code)
+    return found
+
+
+class _Reasons:
+    def __init__(self, machine: Machine, taken: Iterable[Row], reached: list[set[int]]) -> None:
+        self.machine = machine
+        self.twins = {_does(row): row for row in taken}
+        self.reached = reached
+
+    def of(self, row: Row) -> str:
+        """Why a row is not taken, whatever the participants promise."""
+        twin = self.twins.get(_does(row))
+        if row.event is not None and twin is not None:
+            return f"it does what {twin.event} does there, which is searched"
+        automaton = self.machine.automata[row.automaton]
+        asked = dict(row.guard).get(row.automaton, frozenset())
+        if asked and asked.isdisjoint(self.reached[row.automaton]):
+            names = " or ".join(automaton.local(code) for code in sorted(asked))
+            return f"no run comes to {automaton.path}={names}"
+        if row.event is not None and row.event.kind == "resolve":
+            if "whole" in automaton.traits:
+                return "an operator tries the undo of a whole again, which comes to the same"
+            return "no honest operator says so there"
+        if row.event is not None and row.event.kind == "rejected":
+            return "what must be done at last is not rejected: its participant retries"
+        return "no run meets its guard"
+
+
+def _does(row: Row) -> object:
+    return row.event is not None, frozenset(row.guard), frozenset(row.update)
+
+
+def in_short(never: tuple[NeverTaken, ...], rows: int) -> str:
+    """One sentence; which rows, and why each of them, is in ``Report.never_taken``."""
+    weak = sum(one.reason == _WEAK for one in never)
+    parts = [f"{len(never)} of the table's {rows} rows are never taken"]
+    if weak:
+        parts.append(f"{weak} of them only where a participant breaks its promise")
+    return ", ".join(parts) + "; deadline does what cancel does and is searched as cancel"
