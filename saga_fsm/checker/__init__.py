@@ -13,8 +13,8 @@ from typing import Any
 
 from saga_fsm.checker._flow import flow
 from saga_fsm.checker._invariants import Invariants
-from saga_fsm.checker._moves import unexplained
-from saga_fsm.checker._never import NeverTaken, in_short, never_taken
+from saga_fsm.checker._moves import of_table
+from saga_fsm.checker._never import NeverTaken, Untaken
 from saga_fsm.checker._product import Product
 from saga_fsm.checker._promises import promises
 from saga_fsm.checker._report import Finding, Report
@@ -82,19 +82,17 @@ def check(
     explored = search(product, Invariants(layout, product), limit=limit, progress=progress)
     needs = Needs(saga)
     findings = [Finding(x.rule, "error", x.step, x.message, x.path) for x in explored.breaches]
-    findings.extend(Finding(rule, "error", step, text) for rule, step, text in unexplained(machine))
+    findings.extend(Finding(rule, "error", step, text) for rule, step, text in of_table(machine))
     findings.extend(promises(layout))
     findings.extend(flow(layout))
-    never: tuple[NeverTaken, ...] = ()
+    untaken = Untaken(layout, product) if explored.complete else None
     interrupted = explored.interrupted
     try:
         findings.extend(_lacking(explored, needs))
-        never = never_taken(layout, product) if explored.complete else ()
     except KeyboardInterrupt:
         interrupted = True
-    if explored.complete and not interrupted:
-        message = in_short(never, len(machine.rows))
-        findings.append(Finding("never taken", "info", "", message))
+    if untaken is not None:
+        findings.append(Finding("never taken", "info", "", str(untaken)))
     findings.sort(key=lambda finding: _LEVELS.index(finding.level))
     unsafe = any(finding.level == "error" for finding in findings)
     complete = explored.complete and not left_out and not interrupted
@@ -113,8 +111,8 @@ def check(
         bounds=tuple(_bounds(layout, limit)),
         limit=limit,
         interrupted=interrupted,
-        never_taken=never,
         needs=needs,
+        untaken=untaken,
     )
 
 

@@ -50,6 +50,16 @@ class Duties:
             if scope.compensate is not None
         }
 
+        # The same, but a saga inside that is itself undone as a whole stands for its own steps.
+        self._units = {
+            path: {self._unit(step, path) for step in steps} for path, steps in self.inside.items()
+        }
+
+    def _unit(self, step: str, path: str) -> str:
+        around = list(self._around(self.layout.steps[step].scope))
+        wholes = [x for x in around[: around.index(path)] if x in self.inside]
+        return wholes[-1] if wholes else step
+
     def _around(self, path: str | None) -> Iterator[str]:
         while path is not None:
             yield path
@@ -92,9 +102,9 @@ class Duties:
             around = parent is not None and back[parent]
             covered[path] = None if parent is None else covered[parent]
             if covered[path] is None and path in self.inside:
-                # Turned back by itself it has no step left that is done.
+                # Turned back by itself it has nothing left that is done.
                 gone = here == "compensated" and any(
-                    local[step] == "done" for step in self.inside[path]
+                    local[unit] == "done" for unit in self._units[path]
                 )
                 if gone or here in _WHOLE or (here == "done" and around):
                     covered[path] = path

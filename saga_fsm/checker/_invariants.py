@@ -22,6 +22,8 @@ Breaches = Iterator[tuple[str, str, str]]
 
 _CAUSES = {"stuck", "compensation_failed", "whole_failed", "alarm"}
 _CALLED = {"started", "restarted", "querying"}
+_FORWARD = _CALLED | {"waiting", "query_waiting"}
+_DRAINED = {"held", "undoing", "compensated"}
 _SOUND = (0, 0)
 _NEVER_SOUND = (0, 1)
 
@@ -111,6 +113,8 @@ class Invariants:
                     flying = [x for x in units if local[x] in _CALLED]
                     if flying:
                         yield "I5", unit, f"{unit} is undone while {flying[0]} is in flight"
+                if here in _FORWARD and mode in _DRAINED:
+                    yield "I5", unit, f"{unit} is {here} in a scope that has drained to be undone"
                 if here == "compensating" and mode in {"committed", "done"}:
                     yield "I7", unit, f"{unit} is undone past the point of no return"
 

@@ -27,6 +27,18 @@ Breaches = Iterator[tuple[str, str, str]]
 
 _BACK = {"halting", "interrupted", "held", "undoing", "compensated"}
 _ENDED = {"done", "compensated"}
+_CALLED = {"started", "restarted"}
+_UNDOING = {"compensating", "whole_compensating"}
+# Where the answer to a call can come from; anywhere else it is late, and the driver says so.
+_OPEN_CALL = {
+    "done": _CALLED,
+    "rejected": _CALLED,
+    "transient": _CALLED | _UNDOING | {"querying"},
+    "unknown": _CALLED | _UNDOING | {"querying"},
+    "landed": {"querying"},
+    "absent": {"querying"},
+    "compensated": _UNDOING,
+}
 _OPEN = {"started", "restarted", "waiting", "querying", "query_waiting", "stuck"}
 # From an alarm, or after a failed one, an undo is an operator's word and never a start.
 _FORWARD = _OPEN | {"done", "unknown"}
@@ -154,8 +166,16 @@ def _always(body: tuple[Placed, ...]) -> Iterator[str]:
             yield from _always(block.body)
 
 
-def unexplained(machine: Machine) -> Breaches:
-    """I10: a local state and an event with neither a row nor a reason."""
+def of_table(machine: Machine) -> Breaches:
+    """I10 and R11: each event has a row or a reason, and no answer is heard but of an open call."""
     for (path, local, event), reason in machine.ignored.items():
         if not reason:
             yield "I10", path, f"{event} in {path}.{local} is neither a move nor explained"
+    for row in machine.rows:
+        if row.event is None or row.event.kind not in _OPEN_CALL:
+            continue
+        automaton = machine.automata[row.automaton]
+        heard = dict(row.guard).get(row.automaton, frozenset(automaton.locals))
+        for local in sorted({automaton.local(code) for code in heard} - _OPEN_CALL[row.event.kind]):
+            where = f"{automaton.path}.{local}"
+            yield "I10", automaton.path, f"{row.event} is believed in {where}: no such call is open"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 
 import attrs
 
@@ -32,40 +33,55 @@ class NeverTaken:
     reason: str
 
 
-def never_taken(layout: Layout, product: Product) -> tuple[NeverTaken, ...]:
+class Untaken:
     """
-    Each row that a search to the end has not taken, in the table's order.
+    The rows that a search to the end has not taken; why, is searched when it is asked for.
 
     The saga's deadline does what cancel does and is not searched twice: its rows are not listed.
+
+    Args:
+        layout: the saga, laid out.
+        product: what was searched, to the end.
     """
-    machine = product.machine
-    taken = [row for number, row in enumerate(machine.rows) if number in product.taken]
-    left = {
-        number: row
-        for number, row in enumerate(machine.rows)
-        if number not in product.taken and row.event != "deadline"
-    }
-    if not left:
-        return ()
-    weak = Product(layout, machine, kept=dict.fromkeys(layout.steps, Contract()))
-    there = rows_within(weak, limit=_BUDGET)
-    reasons = _Reasons(machine, taken, _reached(product, weak))
-    return tuple(
-        NeverTaken(
-            str(row),
-            _WEAK if number in there else reasons.of(row),
+
+    def __init__(self, layout: Layout, product: Product) -> None:
+        # The product itself may be large, and is not kept.
+        self._layout = layout
+        self._machine = product.machine
+        self._reached = _reached(product)
+        self._taken = frozenset(product.taken)
+        self._left = {
+            number: row
+            for number, row in enumerate(product.machine.rows)
+            if number not in product.taken and row.event != "deadline"
+        }
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self._left)} of the table's {len(self._machine.rows)} rows are never taken; "
+            "deadline does what cancel does and is searched as cancel"
         )
-        for number, row in left.items()
-    )
+
+    @cached_property
+    def rows(self) -> tuple[NeverTaken, ...]:
+        """Each of them, in the table's order, with the reason."""
+        machine, layout = self._machine, self._layout
+        weak = Product(layout, machine, kept=dict.fromkeys(layout.steps, Contract()))
+        there = rows_within(weak, limit=_BUDGET)
+        reached = [x | y for x, y in zip(self._reached, _reached(weak), strict=True)]
+        reasons = _Reasons(machine, [machine.rows[number] for number in self._taken], reached)
+        return tuple(
+            NeverTaken(str(row), _WEAK if number in there else reasons.of(row))
+            for number, row in self._left.items()
+        )
 
 
-def _reached(*products: Product) -> list[set[int]]:
+def _reached(product: Product) -> list[set[int]]:
     """Per automaton, the local states that are reached."""
-    found: list[set[int]] = [set() for _ in products[0].machine.automata]
-    for product in products:
-        for codes in product.codes:
-            for v, code in enumerate(codes):
-                found[v].add(code)
+    found: list[set[int]] = [set() for _ in product.machine.automata]
+    for codes in product.codes:
+        for v, code in enumerate(codes):
+            found[v].add(code)
     return found
 
 
@@ -96,12 +112,3 @@ class _Reasons:
 
 def _does(row: Row) -> object:
     return row.event is not None, frozenset(row.guard), frozenset(row.update)
-
-
-def in_short(never: tuple[NeverTaken, ...], rows: int) -> str:
-    """One sentence; which rows, and why each of them, is in ``Report.never_taken``."""
-    weak = sum(one.reason == _WEAK for one in never)
-    parts = [f"{len(never)} of the table's {rows} rows are never taken"]
-    if weak:
-        parts.append(f"{weak} of them only where a participant breaks its promise")
-    return ", ".join(parts) + "; deadline does what cancel does and is searched as cancel"

@@ -14,7 +14,7 @@ from saga_fsm.path import Path
 
 
 if TYPE_CHECKING:
-    from saga_fsm.checker._never import NeverTaken
+    from saga_fsm.checker._never import NeverTaken, Untaken
     from saga_fsm.checker._weakest import Needs
 
 SCHEMA = 1
@@ -75,8 +75,6 @@ class Report:
         bounds: what was searched up to a bound only.
         limit: the bound on states.
         interrupted: the user ended the search; it is then at best "incomplete".
-        never_taken: rows of the machine that no run takes, with the reason; empty when the search
-            did not come to its end.
     """
 
     saga: str
@@ -93,8 +91,8 @@ class Report:
     bounds: tuple[str, ...]
     limit: int
     interrupted: bool
-    never_taken: tuple[NeverTaken, ...]
     _needs: Needs = attrs.field(repr=False, eq=False)
+    _untaken: Untaken | None = attrs.field(repr=False, eq=False)
 
     @property
     def required(self) -> dict[str, Contract]:
@@ -105,6 +103,11 @@ class Report:
     def missing(self) -> dict[str, set[str]]:
         """What is required and not declared, by path."""
         return self._needs.missing
+
+    @property
+    def never_taken(self) -> tuple[NeverTaken, ...]:
+        """Rows of the machine that no run takes, with the reason; none if it is not known."""
+        return () if self._untaken is None else self._untaken.rows
 
     @property
     def ok(self) -> bool:
@@ -130,17 +133,19 @@ class Report:
         """
         The report as one JSON object with a schema number; paths are encoded.
 
-        ``required`` and ``missing`` are searched for it, unless the search was interrupted: then
-        they are null. ``missing`` has, by step and promise, the shortest run that shows why.
+        ``required``, ``missing`` and ``never_taken`` are searched for it, unless the search was
+        interrupted: then they are null, and so are rows never taken where it did not come to its
+        end. ``missing`` has, by step and promise, the shortest run that shows why.
         """
         plain: dict[str, Any] = {"schema": SCHEMA, "ok": self.ok}
         for field in attrs.fields(Report):
             if not field.name.startswith("_"):
                 plain[field.name] = getattr(self, field.name)
         plain["findings"] = [finding.plain() for finding in self.findings]
-        plain["never_taken"] = [attrs.asdict(one) for one in self.never_taken]
-        plain["required"] = plain["missing"] = None
+        plain["required"] = plain["missing"] = plain["never_taken"] = None
         if not self.interrupted:
+            if self._untaken is not None:
+                plain["never_taken"] = [attrs.asdict(one) for one in self.never_taken]
             plain["required"] = {x: attrs.asdict(one) for x, one in self.required.items()}
             plain["missing"] = {x: self._runs(x, flags) for x, flags in self.missing.items()}
         return json.dumps(plain)

@@ -20,8 +20,7 @@ from saga_fsm.definition.layout import Layout, PlacedStep, lay_out, lay_out_with
 
 
 _FLAGS = ("idempotent", "sticky", "fenced")
-# A try that is neither refuted nor searched to its end within so many states is decided by the
-# step alone: what a step needs does not hang on its neighbours (machine.md 9).
+# What a step needs does not hang on its neighbours (machine.md 9): so much of the saga is enough.
 _BUDGET = 5_000
 
 
@@ -89,7 +88,7 @@ class Needs:
                 kept = dict.fromkeys(layout.steps, GUARDED)
                 every = declared | promised(self.required[name])
                 kept |= dict.fromkeys(paths, Contract(**dict.fromkeys(every - {flag}, True)))
-                breach, _ = _first(layout, Product(layout, machine, kept=kept))
+                breach = _first(layout, Product(layout, machine, kept=kept))
                 if breach is not None:
                     message = _sentence(layout.steps[paths[0]], name, flag, breach)
                     found[name, flag] = Finding(breach.rule, "error", name, message, breach.path)
@@ -124,24 +123,22 @@ def _by_name(layout: Layout) -> dict[str, list[str]]:
 
 
 def _safe(layout: Layout, paths: list[str], contract: Contract) -> bool:
-    breach, complete = _under(layout, paths, contract)
-    if breach is None and not complete:
-        alone = _alone(layout.steps[paths[0]])
-        breach, _ = _under(alone, list(alone.steps), contract)
-    return breach is None
+    # The step alone is small and refutes most tries; the saga around it has the last word.
+    alone = _alone(layout.steps[paths[0]])
+    return _sound(alone, list(alone.steps), contract) and _sound(layout, paths, contract)
 
 
-def _under(layout: Layout, paths: list[str], contract: Contract) -> tuple[Breach | None, bool]:
+def _sound(layout: Layout, paths: list[str], contract: Contract) -> bool:
     contracts = dict.fromkeys(layout.steps, GUARDED) | dict.fromkeys(paths, contract)
     tried = lay_out_with(layout.saga, contracts)
-    return _first(tried, Product(tried, compile_layout(tried)))
+    return _first(tried, Product(tried, compile_layout(tried))) is None
 
 
-def _first(layout: Layout, product: Product) -> tuple[Breach | None, bool]:
+def _first(layout: Layout, product: Product) -> Breach | None:
     # A lock that is never let go is the definition's fault, and no promise mends it.
     invariants = Invariants(layout, product, locks=False)
     explored = search(product, invariants, limit=_BUDGET, first_only=True)
-    return next(iter(explored.breaches), None), explored.complete
+    return next(iter(explored.breaches), None)
 
 
 def _alone(placed: PlacedStep) -> Layout:
