@@ -25,6 +25,7 @@ saga = Saga(
     step(order.reserve_stock.action, compensate=order.release_stock, participant="stock"),
     pivot(order.ship, participant="carrier"),
     retriable(order.send_receipt, participant="orders"),
+    deadline=1800.0,  # kept by who starts it, the order desk
     contract=GUARDED,
 )
 

@@ -23,12 +23,37 @@ class MortalJournal(MemoryJournal):
     def __init__(self, effects: Effects) -> None:
         super().__init__()
         self._effects = effects
+        self._when: dict[str, Callable[[], None]] = {}
+
+    def when(self, event: str, then: Callable[[], None]) -> None:
+        """Do something, once, as soon as an event is written."""
+        self._when[event] = then
+
+    def dies_after(self, event: str) -> None:
+        """Let the process die, once, as soon as an event is written."""
+
+        def die() -> None:
+            self._effects.dead = True
+            raise Died
+
+        self.when(event, die)
 
     def append(self, run_id: str, entries: Sequence[Entry], *, expected: int) -> int:
         """Add the entries, if anybody is there to write them."""
         if self._effects.dead:
             raise Died
-        return super().append(run_id, entries, expected=expected)
+        length = super().append(run_id, entries, expected=expected)
+        for entry in entries:
+            self._when.pop(entry.event, _nothing)()
+        return length
+
+    def events(self, run_id: str) -> list[str]:
+        """What moved the run, notes left out."""
+        return [one.event for one in self.read(run_id) if not one.event.startswith("#")]
+
+
+def _nothing() -> None:
+    pass
 
 
 class FastClock:
@@ -59,9 +84,14 @@ class Effects:
 
     Args:
         guarded: they are idempotent, sticky and fenced; else they do what they are told, each time.
+        before: what to do as a call comes in, by its name.
+        after: what to do as its work is over, before it answers.
     """
 
     guarded: bool = True
+    before: dict[str, Callable[[], object]] = attrs.field(factory=dict)
+    after: dict[str, Callable[[], object]] = attrs.field(factory=dict)
+    seen: list[Any] = attrs.field(factory=list)
     calls: list[str] = attrs.field(factory=list)
     keys: list[str] = attrs.field(factory=list)
     given: dict[str, Any] = attrs.field(factory=dict)
@@ -76,6 +106,14 @@ class Effects:
         """Let the calls of ``name`` go wrong, in this order; an ``always x`` stays."""
         self._faults[name] = list(faults)
         return self
+
+    def unfired(self) -> list[str]:
+        """Name the calls that were to go wrong and never did: a test of them would be vacuous."""
+        return [
+            name
+            for name, faults in self._faults.items()
+            if (name not in self.fired if faults and faults[0].startswith("always") else faults)
+        ]
 
     def net(self, name: str) -> int:
         """Effects that stand."""
@@ -92,7 +130,16 @@ class Effects:
             return f"result of {name}"
         if fault not in {"lost_request", "transient", "die_before"}:
             self._land(name, ctx.key)
+        self.after.get(name, _nothing)()
         self._go_wrong(fault)
+        return f"result of {name}"
+
+    def ask(self, ctx: Any) -> str:
+        """Say whether it landed; if it has not, see that it never will."""
+        name = _letter(ctx.step)
+        self.calls.append(f"{name}?")
+        if self._marks.setdefault(ctx.key, "rejected") != "applied":
+            raise Rejected(f"{name} has not landed")
         return f"result of {name}"
 
     def undo(self, ctx: Any, result: Any) -> None:
@@ -102,6 +149,7 @@ class Effects:
         self.given[name.lower()] = result
         if fault not in {"lost_request", "transient", "die_before", "missing"}:
             self._take_back(name, ctx.action_key)
+        self.after.get(name.lower(), _nothing)()
         self._go_wrong(fault)
 
     def late(self, name: str, run_id: str) -> bool:
@@ -121,6 +169,7 @@ class Effects:
     def _called(self, name: str, key: str) -> str:
         self.calls.append(name)
         self.keys.append(key)
+        self.before.get(name, _nothing)()
         faults = self._faults.get(name, [])
         fault = "" if not faults else faults[0] if faults[0].startswith("always") else faults.pop(0)
         if fault:
@@ -169,6 +218,12 @@ def act(ctx: Any) -> str:
 def undo(ctx: Any, result: str | None) -> None:
     """Undo it there."""
     ctx.services.undo(ctx, result)
+
+
+def ask(ctx: Any) -> str:
+    """Ask whether it landed."""
+    answer: str = ctx.services.ask(ctx)
+    return answer
 
 
 def A(name: str, **options: Any) -> Any:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
 
 import pytest
 
-from saga_fsm import SKIP, Contract, Retry, Saga, check, choice, parallel
+from saga_fsm import Path, check, compile_saga
 from saga_fsm.examples import (
     fulfilment,
     order,
@@ -17,70 +16,71 @@ from saga_fsm.examples import (
     transfer,
     trip,
 )
-from tests.acceptance.effects import A, N, P, saga
+from tests.acceptance.stories import VERDICTS, Verdict
 
 
-TWICE = Retry(attempts=3, wait_initial=0.5)
-ABC = saga(A("A"), A("B"), P("C"))
-
-SAFE = {
-    "F01": saga(A("O"), A("P"), A("I"), P("S")),
-    "F03": saga(A("H"), A("F"), P("C")),
-    "F06": saga(A("A"), A("B", retry=TWICE)),
-    "F07": saga(A("D"), A("C"), A("L", retry=TWICE)),
-    "F08": saga(A("H"), P("K")),
-    "F09": saga(A("A"), P("B")),
-    "F11": saga(A("A"), A("B")),
-    "F12": saga(A("R", retry=TWICE), P("X")),
-    "F15": saga(A("A"), P("P"), N("N")),
-    "F17_F18_F19_F20_F44_F49_F53": ABC,
-    "F31": saga(A("F"), parallel(A("A"), A("B")), P("J")),
-    "F35": saga(choice(lambda _: True, yes=Saga("inner", A("A"), A("B")), otherwise=SKIP), P("C")),
-    "F37": saga(A("A"), P("S"), N("N")),
-}
-
-
-@pytest.mark.parametrize("story", SAFE)
-def test_guarded_stories_are_safe(story: str) -> None:
-    """With participants that keep their promises no fault leaves the saga wrong."""
-    report = check(SAFE[story])
-    assert report.verdict == "safe", str(report)
-    assert report.states > 0
-
-
-def test_F08_bare_step_is_refuted_with_a_path() -> None:
-    """Without a fence the late effect is found, on the step it belongs to, and shown."""
-    report = check(saga(A("H"), P("K"), contract=Contract()))
-    assert report.verdict == "unsafe"
-    assert any(one.step == "H" and one.path is not None for one in report.findings)
-    assert "fenced" in report.missing["H"]
-
-
-def test_F15_bare_pivot_is_an_error() -> None:
-    """A pivot whose doubt nothing can end is W5."""
-    report = check(saga(A("A"), P("P"), N("N"), contract=Contract()))
-    assert not report.ok
-    assert any((one.rule, one.step, one.level) == ("W5", "P", "error") for one in report.findings)
-
-
-def test_F44_bare_step_names_what_is_missing() -> None:
-    """For a crash after the effect the checker says which promises would help."""
-    report = check(saga(A("A"), A("B"), P("C"), contract=Contract()))
-    assert report.verdict == "unsafe"
-    assert {"A", "B", "C"} <= set(report.missing)
+# The compensation of F25 reads what nobody produces; only actions and choosers are looked at yet.
+NOT_SEEN = {"F25": pytest.mark.xfail(reason="W10 does not look at compensations")}
 
 
 @pytest.mark.parametrize(
-    "example",
-    [order, order_choreographed, order_recovered, order_with_retries, transfer, trip],
-    ids=lambda one: one.__name__.rpartition(".")[2],
+    "story",
+    [
+        pytest.param(
+            story,
+            id=story.number.replace(" ", "_"),
+            marks=[NOT_SEEN[story.number]] if story.number in NOT_SEEN else [],
+        )
+        for story in VERDICTS
+    ],
 )
-def test_examples_are_safe(example: ModuleType) -> None:
-    """Every example that can be searched to the end is safe."""
-    report: Any = check(example.saga)
+def test_verdict_on_the_story(story: Verdict) -> None:
+    """The saga that a story runs is safe, or is refuted as the story says, by its shortest run."""
+    report = check(story.saga)
+    assert report.verdict == ("unsafe" if story.findings else "safe"), str(report)
+    assert report.states > 0
+    assert len(report.faults) == 10, "under every fault"
+    errors = {}
+    for one in report.findings:
+        if one.level == "error":
+            errors.setdefault((one.rule, one.step), one)
+    for what, tokens in story.findings.items():
+        path = errors[what].path
+        assert (path and [move.token for move in path.moves]) == tokens
+        if path is not None:
+            again = Path.decode(path.encode())
+            assert all(
+                move.ignored is None for move in compile_saga(story.saga).replay(again.events)
+            )
+    if story.findings:
+        assert report.missing == story.missing
+
+
+COUNTED = [
+    (order, 665, 1_737),
+    (order_choreographed, 665, 1_737),
+    (order_recovered, 665, 1_737),
+    (order_with_retries, 701, 1_861),
+    (transfer, 169, 463),
+    (trip, 3_197, 8_676),
+]
+
+
+@pytest.mark.parametrize(
+    ("example", "states", "moves"),
+    COUNTED,
+    ids=[example.__name__.rpartition(".")[2] for example, _, _ in COUNTED],
+)
+def test_examples_are_safe(example: ModuleType, states: int, moves: int) -> None:
+    """Every example that can be searched to the end is safe, in exactly so many states."""
+    report = check(example.saga)
     assert report.verdict == "safe", str(report)
+    assert not [one for one in report.findings if one.level != "info"]
+    assert (report.states, report.transitions) == (states, moves)
 
 
 def test_fulfilment_is_never_called_unsafe() -> None:
-    """Twelve steps with copies may be more than the limit: then it says so."""
-    assert check(fulfilment.saga, limit=20_000).verdict in {"safe", "incomplete"}
+    """Twelve steps with copies are more than the limit: then it says so, and finds nothing."""
+    report = check(fulfilment.saga, limit=20_000)
+    assert report.verdict == "incomplete"
+    assert not [one for one in report.findings if one.level == "error"]
