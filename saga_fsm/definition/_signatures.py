@@ -2,7 +2,8 @@
 How type checkers see the four words; never imported at run time.
 
 An action is sync or async and may answer ``PENDING``, which is stripped from its result; a
-compensation takes ``R | None`` of the action's ``R``, or ``object``.
+compensation takes ``R | None`` of the action's ``R``, or ``object``; a query takes and answers what
+the action does.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ class _Options(TypedDict, total=False):
     timeout: float | None
     policy: Policy | None
     contract: Contract | None
-    query: Callable[..., object] | None
     rejects: Errors | None
     transient: Errors | None
     reads: str | Iterable[str]
@@ -87,12 +87,26 @@ class _UndoneOf(Protocol, Generic[I, S, T, U]):
     ) -> Step[I, S, T, R]: ...
 
 
+class _Asked(Protocol, Generic[I, S, T, R]):
+    """Takes an action with the context, and the result, of its query."""
+
+    @overload
+    def __call__(
+        self, action: Callable[[Context[I, S, T]], Awaitable[R | Pending]], /
+    ) -> Step[I, S, T, R]: ...
+    @overload
+    def __call__(
+        self, action: Callable[[Context[I, S, T]], R | Pending], /
+    ) -> Step[I, S, T, R]: ...
+
+
 @overload
 def step(
     action: Callable[[Context[I, S, T]], Awaitable[R | Pending]],
     /,
     *,
     compensate: Callable[[Context[I, S, T], R | None], object] | None = None,
+    query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
     **options: Unpack[_StepOptions],
 ) -> Step[I, S, T, R]: ...
 @overload
@@ -101,59 +115,130 @@ def step(
     /,
     *,
     compensate: Callable[[Context[I, S, T], R | None], object] | None = None,
+    query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
     **options: Unpack[_StepOptions],
 ) -> Step[I, S, T, R]: ...
 @overload
 def step(
-    *, compensate: Callable[[Context[I, S, T], object], object], **options: Unpack[_StepOptions]
+    *,
+    compensate: Callable[[Context[I, S, T], object], object],
+    query: None = None,
+    **options: Unpack[_StepOptions],
 ) -> _Undone[I, S, T]: ...
 @overload
 def step(
-    *, compensate: Callable[[Context[I, S, T], R | None], object], **options: Unpack[_StepOptions]
+    *,
+    compensate: Callable[[Context[I, S, T], R | None], object],
+    query: None = None,
+    **options: Unpack[_StepOptions],
 ) -> _UndoneOf[I, S, T, R]: ...
 @overload
-def step(*, compensate: None = None, **options: Unpack[_StepOptions]) -> _Decorator: ...
+def step(
+    *,
+    compensate: Callable[[Context[I, S, T], R | None], object] | None = None,
+    query: Callable[[Context[I, S, T]], Awaitable[R]],
+    **options: Unpack[_StepOptions],
+) -> _Asked[I, S, T, R]: ...
+@overload
+def step(
+    *,
+    compensate: Callable[[Context[I, S, T], R | None], object] | None = None,
+    query: Callable[[Context[I, S, T]], R],
+    **options: Unpack[_StepOptions],
+) -> _Asked[I, S, T, R]: ...
+@overload
+def step(
+    *, compensate: None = None, query: None = None, **options: Unpack[_StepOptions]
+) -> _Decorator: ...
 def step(action: Any = None, /, **options: Any) -> Any:
     """Make a compensatable step."""
 
 
 @overload
 def pivot(
-    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]], /, **options: Unpack[_Options]
+    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]],
+    /,
+    *,
+    query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
+    **options: Unpack[_Options],
 ) -> Step[I, S, T, R]: ...
 @overload
 def pivot(
-    action: Callable[[Context[I, S, T]], R | Pending], /, **options: Unpack[_Options]
+    action: Callable[[Context[I, S, T]], R | Pending],
+    /,
+    *,
+    query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
+    **options: Unpack[_Options],
 ) -> Step[I, S, T, R]: ...
 @overload
-def pivot(**options: Unpack[_Options]) -> _Decorator: ...
+def pivot(
+    *, query: Callable[[Context[I, S, T]], Awaitable[R]], **options: Unpack[_Options]
+) -> _Asked[I, S, T, R]: ...
+@overload
+def pivot(
+    *, query: Callable[[Context[I, S, T]], R], **options: Unpack[_Options]
+) -> _Asked[I, S, T, R]: ...
+@overload
+def pivot(*, query: None = None, **options: Unpack[_Options]) -> _Decorator: ...
 def pivot(action: Any = None, /, **options: Any) -> Any:
     """Make a pivot step."""
 
 
 @overload
 def retriable(
-    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]], /, **options: Unpack[_Options]
+    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]],
+    /,
+    *,
+    query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
+    **options: Unpack[_Options],
 ) -> Step[I, S, T, R]: ...
 @overload
 def retriable(
-    action: Callable[[Context[I, S, T]], R | Pending], /, **options: Unpack[_Options]
+    action: Callable[[Context[I, S, T]], R | Pending],
+    /,
+    *,
+    query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
+    **options: Unpack[_Options],
 ) -> Step[I, S, T, R]: ...
 @overload
-def retriable(**options: Unpack[_Options]) -> _Decorator: ...
+def retriable(
+    *, query: Callable[[Context[I, S, T]], Awaitable[R]], **options: Unpack[_Options]
+) -> _Asked[I, S, T, R]: ...
+@overload
+def retriable(
+    *, query: Callable[[Context[I, S, T]], R], **options: Unpack[_Options]
+) -> _Asked[I, S, T, R]: ...
+@overload
+def retriable(*, query: None = None, **options: Unpack[_Options]) -> _Decorator: ...
 def retriable(action: Any = None, /, **options: Any) -> Any:
     """Make a retriable step."""
 
 
 @overload
 def readonly(
-    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]], /, **options: Unpack[_Options]
+    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]],
+    /,
+    *,
+    query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
+    **options: Unpack[_Options],
 ) -> Step[I, S, T, R]: ...
 @overload
 def readonly(
-    action: Callable[[Context[I, S, T]], R | Pending], /, **options: Unpack[_Options]
+    action: Callable[[Context[I, S, T]], R | Pending],
+    /,
+    *,
+    query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
+    **options: Unpack[_Options],
 ) -> Step[I, S, T, R]: ...
 @overload
-def readonly(**options: Unpack[_Options]) -> _Decorator: ...
+def readonly(
+    *, query: Callable[[Context[I, S, T]], Awaitable[R]], **options: Unpack[_Options]
+) -> _Asked[I, S, T, R]: ...
+@overload
+def readonly(
+    *, query: Callable[[Context[I, S, T]], R], **options: Unpack[_Options]
+) -> _Asked[I, S, T, R]: ...
+@overload
+def readonly(*, query: None = None, **options: Unpack[_Options]) -> _Decorator: ...
 def readonly(action: Any = None, /, **options: Any) -> Any:
     """Make a readonly step."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 import attrs
 
 from saga_fsm.definition._variables import Input, Item, Services, padded
+from saga_fsm.definition._where import where
 from saga_fsm.definition.context import Context
 from saga_fsm.definition.outcomes import SKIP, Skip
 from saga_fsm.errors import DefinitionError, EmptySagaError
@@ -34,6 +35,12 @@ __all__ = [
 I = TypeVar("I")  # noqa: E741 - input, services, item
 S = TypeVar("S")
 T = TypeVar("T")
+I2 = TypeVar("I2")
+S2 = TypeVar("S2")
+T2 = TypeVar("T2")
+I3 = TypeVar("I3")
+S3 = TypeVar("S3")
+T3 = TypeVar("T3")
 X = TypeVar("X")
 
 
@@ -52,6 +59,8 @@ class Block(Generic[Input, Services, Item]):
             return super().__class_getitem__(padded(cls, given))
 
 
+#: What a chooser may answer; what is no label of its choice is ``otherwise``.
+Label: TypeAlias = str | bool | None
 Branch: TypeAlias = tuple[str, "Block[Any, Any, Any] | Skip"]
 
 
@@ -104,24 +113,93 @@ class Given(Block[Input, Services, Item]):
         return self.saga.name
 
 
-def parallel(*blocks: Block[I, S, T]) -> Parallel[I, S, T]:
-    """Run blocks at the same time."""
+# Blocks that need different parts of the services make one that needs all of them. Python has no
+# intersection to say so; a union of contravariant types is one, which the named saga then settles.
+@overload
+def parallel(*blocks: Block[I, S, T]) -> Parallel[I, S, T]: ...
+@overload
+def parallel(
+    first: Block[I, S, T], second: Block[I2, S2, T2], /
+) -> Parallel[I, S, T] | Parallel[I2, S2, T2]: ...
+@overload
+def parallel(
+    first: Block[I, S, T], second: Block[I2, S2, T2], /, *blocks: Block[I3, S3, T3]
+) -> Parallel[I, S, T] | Parallel[I2, S2, T2] | Parallel[I3, S3, T3]: ...
+def parallel(*blocks: Block[Any, Any, Any]) -> Parallel[Any, Any, Any]:
+    """
+    Run blocks at the same time; undo them at the same time.
+
+    Raises:
+        DefinitionError: there is none, or one that is no block.
+    """
     return Parallel(_blocks("parallel", blocks))
 
 
-def alternatives(*blocks: Block[I, S, T], name: str = "alternatives") -> Alternatives[I, S, T]:
-    """Try blocks in order; each that fails is undone before the next begins."""
+@overload
+def alternatives(*blocks: Block[I, S, T], name: str = "alternatives") -> Alternatives[I, S, T]: ...
+@overload
+def alternatives(
+    first: Block[I, S, T], second: Block[I2, S2, T2], /, *, name: str = "alternatives"
+) -> Alternatives[I, S, T] | Alternatives[I2, S2, T2]: ...
+@overload
+def alternatives(
+    first: Block[I, S, T],
+    second: Block[I2, S2, T2],
+    /,
+    *blocks: Block[I3, S3, T3],
+    name: str = "alternatives",
+) -> Alternatives[I, S, T] | Alternatives[I2, S2, T2] | Alternatives[I3, S3, T3]: ...
+def alternatives(
+    *blocks: Block[Any, Any, Any], name: str = "alternatives"
+) -> Alternatives[Any, Any, Any]:
+    """
+    Try blocks in order; each that fails is undone before the next begins.
+
+    Args:
+        blocks: the first that succeeds is the one taken.
+        name: the block's path.
+
+    Raises:
+        DefinitionError: there is none, or one that is no block.
+    """
     return Alternatives(_blocks("alternatives", blocks), name)
 
 
+@overload
 def choice(
-    chooser: Callable[[Context[I, S, T]], object],
+    chooser: Callable[[Context[I, S, T]], Label | Awaitable[Label]],
     /,
     *,
-    otherwise: Block[I, S, T] | Skip | None = None,
+    otherwise: Block[I, S, T] | Skip,
     name: str | None = None,
     **blocks: Block[I, S, T] | Skip,
-) -> Choice[I, S, T]:
+) -> Choice[I, S, T]: ...
+@overload
+def choice(
+    chooser: Callable[[Context[I, S, T]], Label | Awaitable[Label]],
+    /,
+    *,
+    otherwise: Skip,
+    name: str | None = None,
+    **blocks: Block[I2, S2, T2] | Skip,
+) -> Choice[I, S, T] | Choice[I2, S2, T2]: ...
+@overload
+def choice(
+    chooser: Callable[[Context[I, S, T]], Label | Awaitable[Label]],
+    /,
+    *,
+    otherwise: Block[I2, S2, T2],
+    name: str | None = None,
+    **blocks: Block[I3, S3, T3] | Skip,
+) -> Choice[I, S, T] | Choice[I2, S2, T2] | Choice[I3, S3, T3]: ...
+def choice(
+    chooser: Callable[..., object],
+    /,
+    *,
+    otherwise: Block[Any, Any, Any] | Skip | None = None,
+    name: str | None = None,
+    **blocks: Block[Any, Any, Any] | Skip,
+) -> Choice[Any, Any, Any]:
     """
     Take the branch whose label ``chooser(ctx)`` answers; ``True`` is ``yes``, ``False`` is ``no``.
 
@@ -136,10 +214,13 @@ def choice(
     """
     called = name or callable_name(chooser, "choice")
     if otherwise is None:
+        file, line = where()
         raise DefinitionError(
             message=f"choice '{called}' says nothing for an answer that it does not expect",
             rule="W9",
             step=called,
+            file=file,
+            line=line,
             remedy="Give otherwise=, a block or SKIP to do nothing.",
         )
     for label, block in blocks.items():
@@ -150,15 +231,35 @@ def choice(
     return Choice(chooser, (*blocks.items(), ("otherwise", otherwise)), called, name is not None)
 
 
+@overload
 def each(
-    items: Callable[[Context[I, S, T]], Iterable[X]],
+    items: Callable[[Context[I, S, T]], Iterable[X] | Awaitable[Iterable[X]]],
     block: Block[I, S, X],
     /,
     *,
     max_items: int,
     concurrent: bool = False,
     name: str | None = None,
-) -> Each[I, S, T]:
+) -> Each[I, S, T]: ...
+@overload
+def each(
+    items: Callable[[Context[I, S, T]], Iterable[X] | Awaitable[Iterable[X]]],
+    block: Block[I2, S2, X],
+    /,
+    *,
+    max_items: int,
+    concurrent: bool = False,
+    name: str | None = None,
+) -> Each[I, S, T] | Each[I2, S2, object]: ...
+def each(
+    items: Callable[..., object],
+    block: Block[Any, Any, Any],
+    /,
+    *,
+    max_items: int,
+    concurrent: bool = False,
+    name: str | None = None,
+) -> Each[Any, Any, Any]:
     """
     Repeat a block for each item; ``ctx.item`` and ``ctx.index`` tell the copies apart.
 

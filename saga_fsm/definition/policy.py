@@ -14,9 +14,8 @@ from saga_fsm.errors import DefinitionError
 __all__ = ["Errors", "Policy", "Retry"]
 
 #: An exception type, a tuple of them, or a predicate on the exception.
-Errors: TypeAlias = (
-    type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool]
-)
+#: What is no ``Exception`` is an interrupt, and never asked about.
+Errors: TypeAlias = type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], bool]
 
 # 2 ** 1024 does not fit a float; long before that every wait is wait_max.
 _LAST_DOUBLING = 1000

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, overload
 
 import attrs
 
@@ -24,6 +24,9 @@ __all__ = ["Saga"]
 I = TypeVar("I")  # noqa: E741 - input, services, item
 S = TypeVar("S")
 T = TypeVar("T")
+S2 = TypeVar("S2")
+T2 = TypeVar("T2")
+V = TypeVar("V")
 
 
 # Not slotted: the layout and the machine of a saga are made once and kept on it.
@@ -69,11 +72,13 @@ class Saga(Block[Input, Services, Item]):
         policy: Policy | None = None,
         version: str = "1",
         input: Any = None,  # noqa: A002 - the public name
-        compensate: Callable[..., Any] | None = None,
+        compensate: Callable[[Context[Input, Services, Item], dict[str, Any]], object]
+        | None = None,
     ) -> None:
         # `blocks` by name is what attrs.evolve gives back.
         parts = (*sequence, *blocks)
-        self.__attrs_init__(name, parts, deadline, contract, policy, version, input, compensate)
+        make: Any = self.__attrs_init__  # pyright: ignore[reportAttributeAccessIssue] - by attrs
+        make(name, parts, deadline, contract, policy, version, input, compensate)
         file, line = where()
         object.__setattr__(self, "file", file)
         object.__setattr__(self, "line", line)
@@ -107,7 +112,16 @@ class Saga(Block[Input, Services, Item]):
                 )
         seconds(f"deadline of saga '{self.name}'", self.deadline)
 
-    def given(self, given: Callable[[Context[I, S, T]], Input], /) -> Given[I, S, T]:
+    # The block needs what the saga and the function need: one and the same, or both.
+    @overload
+    def given(
+        self: Saga[V, S, T], given: Callable[[Context[I, S, T]], V | Awaitable[V]], /
+    ) -> Given[I, S, T]: ...
+    @overload
+    def given(
+        self: Saga[V, S2, T2], given: Callable[[Context[I, S, T]], V | Awaitable[V]], /
+    ) -> Given[I, S, T] | Given[object, S2, T2]: ...
+    def given(self, given: Callable[..., object], /) -> Given[Any, Any, Any]:
         """
         Make a block of this saga with an input of its own, journalled like a choice.
 

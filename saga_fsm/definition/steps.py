@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import attrs
 
 from saga_fsm.definition._variables import Input, Item, Result, Services, padded
 from saga_fsm.definition._where import where
 from saga_fsm.definition.blocks import Block, callable_name
+from saga_fsm.definition.context import Context
 from saga_fsm.definition.contract import Contract
 from saga_fsm.definition.kinds import Kind
 from saga_fsm.definition.policy import Errors, Policy, Retry, seconds
@@ -17,6 +18,10 @@ from saga_fsm.errors import DefinitionError
 
 
 __all__ = ["Step", "pause", "pivot", "readonly", "retriable", "step"]
+
+I = TypeVar("I")  # noqa: E741 - input, services, item
+S = TypeVar("S")
+T = TypeVar("T")
 
 # Names become paths and event texts: these characters have a meaning there.
 _RESERVED = frozenset("/[](),@~")
@@ -177,9 +182,15 @@ else:
         return _make(Kind.READONLY, action, options)
 
 
+@overload
+def pause(duration: float, /, *, name: str = "pause") -> Step[object, object, object, None]: ...
+@overload
+def pause(
+    duration: Callable[[Context[I, S, T]], float], /, *, name: str = "pause"
+) -> Step[I, S, T, None]: ...
 def pause(
     duration: float | Callable[..., float], /, *, name: str = "pause"
-) -> Step[object, object, object, None]:
+) -> Step[Any, Any, Any, None]:
     """
     Wait: a durable timer, for the machine a read-only step that the clock answers.
 

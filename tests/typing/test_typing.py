@@ -1,41 +1,74 @@
-"""What type checkers accept and refuse."""
+"""What type checkers accept and refuse: mypy and pyright, strictly, line by line."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+MARK = "# expect: error"
 
 
-def _complaints(name: str) -> tuple[set[int], str]:
-    # A private cache: the checker's own runs in the working directory are not to be disturbed.
+def _ask(*command: str) -> str:
     done = subprocess.run(  # noqa: S603 - our own files
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", "/dev/null", str(HERE / name)],
+        [sys.executable, "-m", *command],
         capture_output=True,
         text=True,
         check=False,
+        # The package of this tree is checked, wherever another one is installed.
+        env={**os.environ, "MYPYPATH": str(ROOT), "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
     )
-    found = re.findall(rf"{name}:(\d+): error", done.stdout)
-    return {int(line) for line in found}, done.stdout + done.stderr
+    assert done.stdout, done.stderr
+    return done.stdout
 
 
-def test_right_definitions_are_accepted() -> None:
+def _mypy(path: Path) -> dict[int, str]:
+    # A private cache: the checker's own runs in the working directory are not to be disturbed.
+    said = _ask("mypy", "--strict", "--cache-dir", os.devnull, str(path))
+    assert "Found" in said or "Success" in said, said
+    found = re.findall(rf"{path.name}:(\d+): error: (.*)", said)
+    return {int(line): text for line, text in found}
+
+
+def _pyright(path: Path) -> dict[int, str]:
+    if find_spec("pyright") is None:
+        pytest.skip("pyright is absent: pip install -e '.[lint]'")
+    config = HERE / "pyrightconfig.json"
+    said = _ask(
+        *("pyright", "--outputjson", "--pythonpath", sys.executable, "-p", str(config)), str(path)
+    )
+    report = json.loads(said)
+    assert report["summary"]["filesAnalyzed"] == 1, said
+    found = [x for x in report["generalDiagnostics"] if x["severity"] == "error"]
+    return {x["range"]["start"]["line"] + 1: x["message"] for x in found}
+
+
+CHECKERS = pytest.mark.parametrize("complaints", [_mypy, _pyright], ids=["mypy", "pyright"])
+
+
+@CHECKERS
+def test_right_definitions_are_accepted(complaints: Callable[[Path], dict[int, str]]) -> None:
     """A typed saga needs no cast and no ignore, and results keep their types."""
-    lines, output = _complaints("right.py")
-    assert not lines, output
-    assert "Success" in output or "right.py" not in output, output
+    assert complaints(HERE / "right.py") == {}
 
 
-def test_wrong_definitions_are_refused() -> None:
-    """A wrong compensation, option, input, item or assignment is an error at its own line."""
-    expected = {
-        number
-        for number, line in enumerate((HERE / "wrong.py").read_text().splitlines(), 1)
-        if "# expect: error" in line
-    }
-    lines, output = _complaints("wrong.py")
-    assert lines == expected, output
+@CHECKERS
+def test_wrong_definitions_are_refused(complaints: Callable[[Path], dict[int, str]]) -> None:
+    """Each wrong compensation, option, query, input, item or label is an error at its own line."""
+    lines = (HERE / "wrong.py").read_text().splitlines()
+    expected = {number for number, line in enumerate(lines, 1) if MARK in line}
+    found = complaints(HERE / "wrong.py")
+    missed = {n: lines[n - 1] for n in sorted(expected - set(found))}
+    surplus = {n: found[n] for n in sorted(set(found) - expected)}
+    assert (missed, surplus) == ({}, {})
