@@ -1,14 +1,23 @@
-"""The gates one by one; ``.ci/run`` is all of them on a fresh clone."""
+"""
+The gates one by one; ``.ci/run`` is all of them on a fresh clone.
+
+``nox`` runs what a change has to pass; ``nox -s coverage bench diagrams build`` the rest. What
+stands after ``--`` goes to the tool: ``nox -s tests -- -k driver``.
+"""
 
 from __future__ import annotations
+
+import shutil
+from pathlib import Path
 
 import nox
 
 
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "arch", "tests"]
+nox.options.sessions = ["lint", "arch", "types", "tests", "doctest"]
 
 PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
+GATES = ("-e", ".[dev,lint]")
 
 
 @nox.session
@@ -20,37 +29,86 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
-def types(session: nox.Session) -> None:
-    """Check types, strictly."""
-    session.install("-e", ".[dev,lint]")
-    session.run("mypy", "--strict")
+def arch(session: nox.Session) -> None:
+    """Check that every import points down, and what an import loads."""
+    session.install(*GATES)
+    session.run("lint-imports")
+    session.run("pytest", "--no-skips", "tests/architecture", *session.posargs)
 
 
 @nox.session
-def arch(session: nox.Session) -> None:
-    """Check that every import points down."""
-    session.install("-e", ".[dev,lint]")
-    session.run("lint-imports")
+def types(session: nox.Session) -> None:
+    """Check types, strictly, twice; and how much of the surface is typed."""
+    session.install(*GATES)
+    session.run("mypy", "--strict")
+    session.run("pyright")
+    session.run("pytest", "--no-skips", "tests/typing", *session.posargs)
+    # Counts every room, not only the public names: a figure to look at, no gate.
+    session.run("pyright", "--verifytypes", "saga_fsm", "--ignoreexternal", success_codes=[0, 1])
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests, doctests and the README."""
+    """Run the tests."""
     session.install("-e", ".[dev]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or ["tests"]))
+
+
+@nox.session
+def doctest(session: nox.Session) -> None:
+    """Run the examples in the docstrings and in the README."""
+    session.install("-e", ".[dev]")
+    session.run("pytest", "saga_fsm", "README.md", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Measure which lines and branches the tests take, in subprocesses too."""
+    session.install(*GATES)
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure, in CPU time, and hold the figures against their goals."""
+    session.install("-e", ".[dev]")
+    session.run(
+        "pytest",
+        "tests/benchmarks",
+        "--benchmark-enable",
+        "--benchmark-only",
+        "--benchmark-timer=time.process_time",
+        *session.posargs,
+    )
+    session.run("python", "tests/benchmarks/table.py")
 
 
 @nox.session
 def diagrams(session: nox.Session) -> None:
-    """Draw the gallery anew."""
-    session.install("-e", ".[draw]")
-    session.run("python", "tests/gallery.py")
+    """Draw the gallery anew; with ``-- --check`` only say whether it is current."""
+    session.install("-e", ".[dev]")
+    if "--check" in session.posargs:
+        session.run("pytest", "tests/unit/test_gallery.py")
+    else:
+        session.run("python", "tests/gallery.py")
 
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the wheel and import what is in it."""
+    """Build the wheel and test it, away from the tree."""
     session.install("build")
-    out = session.create_tmp()
-    session.run("python", "-m", "build", "--wheel", "--outdir", out, ".")
-    session.install("--no-index", "--find-links", out, "--no-deps", "saga-fsm")
+    work = Path(session.create_tmp()).resolve()
+    shutil.rmtree(work, ignore_errors=True)
+    session.run("python", "-m", "build", "--quiet", "--wheel", "--outdir", str(work / "dist"), ".")
+    wheel = next((work / "dist").glob("*.whl"))
+    session.install(f"saga-fsm[dev] @ {wheel.as_uri()}")
+    for name in ("tests", "diagrams"):
+        shutil.copytree(name, work / name)
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(name, work)
+    session.chdir(work)
+    session.run("pytest", "tests", "README.md", *session.posargs)
+    session.run("saga-fsm", "demo")

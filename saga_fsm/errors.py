@@ -24,6 +24,7 @@ attribute.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -50,6 +51,26 @@ __all__ = [
     "StateSpaceLimitError",
     "UnknownStepError",
 ]
+
+
+# Events that only an operator says.
+_OPERATORS = frozenset({"retry", "resolve"})
+# A saga may have thousands of steps; so many names are read.
+_SHOWN = 12
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in quotes; of many the first, and how many more."""
+    text = ", ".join(f"'{name}'" for name in names[:_SHOWN])
+    return f"{text} and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else text
+
+
+def _nearest(name: str, known: Sequence[str]) -> list[str]:
+    """All names, those first that may have been meant."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known)
+    return [*close, *(other for other in known if other not in close)]
 
 
 class SagaError(Exception):
@@ -104,8 +125,24 @@ class EmptySagaError(DefinitionError):
     """A saga or a block without anything in it."""
 
 
+@attrs.define(auto_exc=True, kw_only=True)
 class DuplicateStepError(DefinitionError):
-    """Two blocks of one saga with one name (W1)."""
+    """
+    Two blocks of one saga with one name (W1).
+
+    Args:
+        picture: the steps around the two, one a line.
+
+    """
+
+    picture: tuple[str, ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        if not self.message:
+            self.message = f"saga '{self.saga}' has two blocks at '{self.step}'"
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *(f"    {line}" for line in self.picture)])
 
 
 class PivotOrderError(DefinitionError):
@@ -114,13 +151,29 @@ class PivotOrderError(DefinitionError):
 
 @attrs.define(auto_exc=True, kw_only=True)
 class UnknownStepError(DefinitionError):
-    """A step that the saga does not have, or has more than once."""
+    """
+    A step that the saga does not have, or has more than once.
 
+    Args:
+        found: the paths that are meant equally, when there are several.
+        known: the paths that there are.
+
+    """
+
+    found: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"saga '{self.saga}' has not exactly one step '{self.step}'\n  It knows: " + (
-            ", ".join(f"'{name}'" for name in self.known) + "."
+        if self.found:
+            return (
+                f"saga '{self.saga}' has {len(self.found)} steps '{self.step}'\n"
+                f"  Give the path of one: {_listed(self.found)}."
+            )
+        return (
+            f"saga '{self.saga}' has no step '{self.step}'\n"
+            f"  It has: {_listed(_nearest(self.step, self.known))}.\n"
+            "  A step is named by its value, its name or its path; a changed copy "
+            "(attrs.evolve) is another value."
         )
 
 
@@ -132,10 +185,11 @@ class NoResultError(SagaError, LookupError):
     known: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        known = ", ".join(f"'{name}'" for name in self.known) or "none yet"
         return (
             f"step '{self.step}' has no result here\n"
-            f"  There are: {known}. Give a second argument where the step may not be taken."
+            f"  There are: {_listed(_nearest(self.step, self.known)) or 'none yet'}.\n"
+            "  Read only what comes before on every path, or give a second argument for when "
+            "it was not taken."
         )
 
 
@@ -151,11 +205,19 @@ class NoTransitionError(SagaError):
 
     def __str__(self) -> str:
         run = f"run {self.run_id} of saga" if self.run_id else "saga"
-        accepted = ", ".join(f"'{event}'" for event in self.accepted) or "nothing more"
         return (
             f"{run} '{self.saga}' is in '{self.state}' and does not accept '{self.event}'\n"
-            f"  It accepts: {accepted}."
+            f"  It accepts: {_listed(self.accepted) or 'nothing more, it is over'}.\n"
+            f"  {self._cause()}"
         )
+
+    def _cause(self) -> str:
+        word = self.event.partition("(")[0]
+        if word in _OPERATORS:
+            return "An operator can decide about a step only while the run is stuck on it."
+        if any(event.partition("(")[0] == word for event in self.accepted):
+            return "The word is right and the step is not: a step is named by its path."
+        return "Events come in the order of the machine: machine.rows has them all."
 
 
 @attrs.define(auto_exc=True, kw_only=True)
@@ -226,7 +288,7 @@ class DrawingEngineError(SagaError):
         wrote = f"; wrote {self.written}" if self.written else ""
         return (
             f"no drawing engine was found (dot or graphviz-pure){wrote}\n"
-            "  pip install 'saga-fsm[draw]'"
+            "  pip install 'saga-fsm[draw]', or read the DOT text in .source, which needs none"
         )
 
 
@@ -288,5 +350,5 @@ class MachineChangedError(JournalError):
         return (
             f"run '{self.run_id}' of saga '{self.saga}' began under machine {self.stored}, "
             f"this one is {self.current}\n"
-            "  Keep the old definition until its runs are over, or see 'saga-fsm diff OLD NEW'."
+            "  A run ends under the machine that it began with: keep the old definition until then."
         )

@@ -1,10 +1,13 @@
-"""Profiles of Hypothesis, and what pytest must not import."""
+"""Profiles of Hypothesis, what pytest must not import, and gates that may not be skipped."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import settings
 
 
@@ -18,3 +21,24 @@ settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.register_profile("nightly", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a job in which every tool is installed say so."""
+    parser.addoption(
+        "--no-skips",
+        action="store_true",
+        help="a skipped test fails: for jobs in which every tool is installed",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Make a failure of a skip where nothing may be skipped."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and item.config.getoption("no_skips"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and nothing may be with --no-skips: {call.excinfo}"
+    return report

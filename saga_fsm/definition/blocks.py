@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 import attrs
 
+from saga_fsm.definition._refuse import check_callable, refused, said
 from saga_fsm.definition._variables import Input, Item, Services, padded
 from saga_fsm.definition._where import where
 from saga_fsm.definition.context import Context
@@ -214,20 +215,18 @@ def choice(
     """
     called = name or callable_name(chooser, "choice")
     if otherwise is None:
-        file, line = where()
-        raise DefinitionError(
-            message=f"choice '{called}' says nothing for an answer that it does not expect",
+        raise refused(
+            f"choice '{called}' says nothing for an answer that it does not expect",
+            "Give otherwise=, a block or SKIP to do nothing.",
             rule="W9",
             step=called,
-            file=file,
-            line=line,
-            remedy="Give otherwise=, a block or SKIP to do nothing.",
         )
+    check_callable(f"the chooser of choice '{called}'", chooser, "Give a function of the context.")
     for label, block in blocks.items():
         if not isinstance(block, Block | Skip):
-            raise _no_block(f"branch '{label}' of choice '{called}'", block)
+            raise no_block(f"branch '{label}' of choice '{called}'", block)
     if not isinstance(otherwise, Block | Skip):
-        raise _no_block(f"otherwise of choice '{called}'", otherwise)
+        raise no_block(f"otherwise of choice '{called}'", otherwise)
     return Choice(chooser, (*blocks.items(), ("otherwise", otherwise)), called, name is not None)
 
 
@@ -256,7 +255,7 @@ def each(
     block: Block[Any, Any, Any],
     /,
     *,
-    max_items: int,
+    max_items: Any,
     concurrent: bool = False,
     name: str | None = None,
 ) -> Each[Any, Any, Any]:
@@ -274,14 +273,15 @@ def each(
         DefinitionError: ``max_items`` is below 1.
     """
     if not isinstance(block, Block):
-        raise _no_block("each", block)
+        raise no_block("each()", block)
     called = name or str(getattr(block, "name", "each"))
-    if max_items < 1:
-        raise DefinitionError(
-            message=f"each '{called}' has max_items={max_items}",
+    if not isinstance(max_items, int) or max_items < 1:
+        raise refused(
+            f"each '{called}' has max_items={max_items!r}",
+            "Give the largest number of items that a run may have, 1 or more.",
             step=called,
-            remedy="Give the largest number of items that a run may have, 1 or more.",
         )
+    check_callable(f"the first argument of each '{called}'", items, "Give a function of ctx.")
     return Each(items, block, max_items, concurrent, called)
 
 
@@ -294,15 +294,22 @@ def callable_name(function: object, unnamed: str) -> str:
 
 def _blocks(word: str, blocks: tuple[Any, ...]) -> tuple[Block[Any, Any, Any], ...]:
     if not blocks:
-        raise EmptySagaError(message=f"{word}() holds no block", remedy="Give one or more.")
+        file, line = where()
+        raise EmptySagaError(
+            message=f"{word}() holds no block",
+            file=file,
+            line=line,
+            remedy=f"Give the blocks as arguments; a list has a star: {word}(*blocks).",
+        )
     for block in blocks:
         if not isinstance(block, Block):
-            raise _no_block(word, block)
+            raise no_block(f"{word}()", block)
     return blocks
 
 
-def _no_block(where: str, value: object) -> DefinitionError:
-    return DefinitionError(
-        message=f"{where} holds {value!r}, which is no block",
-        remedy="Wrap a function in step, pivot, retriable or readonly.",
-    )
+def no_block(holder: str, value: object) -> DefinitionError:
+    """The error for what stands where a block should."""
+    remedy = "Wrap a function in step, pivot, retriable or readonly."
+    if isinstance(value, list | tuple):
+        remedy = "Give the blocks one by one, or the list with a star."
+    return refused(f"{holder} holds {said(value)}, which is no block", remedy)

@@ -13,11 +13,12 @@ repeated block gets the index: ``charge[0]``, ``line[2]/reserve``; the scopes of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 import attrs
 
+from saga_fsm.definition._refuse import said
 from saga_fsm.definition.blocks import Alternatives, Block, Choice, Each, Given, Parallel
 from saga_fsm.definition.contract import Contract
 from saga_fsm.definition.kinds import Kind
@@ -25,7 +26,7 @@ from saga_fsm.definition.outcomes import Skip
 from saga_fsm.definition.policy import Policy, Retry
 from saga_fsm.definition.saga import Saga
 from saga_fsm.definition.steps import Step
-from saga_fsm.definition.structure import holds_no_return, holds_pivot
+from saga_fsm.definition.structure import children, holds_no_return, holds_pivot
 from saga_fsm.errors import DefinitionError, UnknownStepError
 
 
@@ -183,7 +184,7 @@ class Layout:
         if len(found) != 1:
             name = step if isinstance(step, str) else getattr(step, "name", repr(step))
             raise UnknownStepError(
-                saga=self.saga.name, step=str(name), known=tuple(found or self.steps)
+                saga=self.saga.name, step=str(name), found=tuple(found), known=tuple(self.steps)
             )
         return found[0]
 
@@ -229,6 +230,8 @@ class _Placing:
         self.scopes: dict[str, PlacedScope] = {}
         self.by_value: dict[int, list[str]] = {}
         self.taken: set[str] = set()
+        self.sagas: dict[str, Saga[Any, Any]] = {}
+        self.names: dict[str, frozenset[tuple[str, int]]] = {}
 
     # ------------------------------------------------------------------ scopes
 
@@ -258,6 +261,7 @@ class _Placing:
             policies=policies,
         )
         self.scopes[path] = None  # type: ignore[assignment] # keeps definition order
+        self.sagas[prefix] = saga
         chooser = None
         if given is not None:
             at = f"{path}/@given"
@@ -335,7 +339,7 @@ class _Placing:
         return PlacedParallel(tuple(branches))
 
     def _choice(self, block: Choice[Any, Any, Any], here: _Here) -> PlacedChoice:
-        path = self._free(f"{here.prefix}{block.name}", here.suffix)
+        path = self._free(block.name, here)
         self.decisions[path] = None  # type: ignore[assignment] # keeps definition order
         branches = tuple(
             (label, None if isinstance(branch, Skip) else self.place(branch, here))
@@ -348,7 +352,7 @@ class _Placing:
         return placed
 
     def _each(self, block: Each[Any, Any, Any], here: _Here) -> PlacedEach:
-        path = self._free(f"{here.prefix}{block.name}", here.suffix)
+        path = self._free(block.name, here)
         self.decisions[path] = None  # type: ignore[assignment] # keeps definition order
         body = tuple(
             self.place(
@@ -371,7 +375,7 @@ class _Placing:
         return placed
 
     def _alternatives(self, block: Alternatives[Any, Any, Any], here: _Here) -> PlacedAlternatives:
-        path = self._free(f"{here.prefix}{block.name}", here.suffix)
+        path = self._free(block.name, here, options=True)
         last = len(block.blocks) - 1
         options = tuple(
             self._option(option, f"{path}[{i}]", attrs.evolve(here, tail=here.tail and i == last))
@@ -435,14 +439,34 @@ class _Placing:
         self.by_value.setdefault(id(step), []).append(path)
         return placed
 
-    def _free(self, name: str, suffix: str) -> str:
-        """A block's name as it is, or with a number when another block took it."""
-        path, number = f"{name}{suffix}", 1
-        while path in self.taken or path in self.scopes:
+    def _free(self, name: str, here: _Here, *, options: bool = False) -> str:
+        """
+        A block's name as it is, or with a number when a step or another block has it.
+
+        Its ``options`` get an index behind the name, as the copies of a step do.
+        """
+        if here.prefix not in self.names:
+            self.names[here.prefix] = frozenset(_names(self.sagas[here.prefix].blocks, 0))
+        steps, depth = self.names[here.prefix], here.suffix.count("[")
+        free, number = name, 1
+        while True:
+            path = f"{here.prefix}{free}{here.suffix}"
+            meets = (free, depth) in steps or (options and (free, depth + 1) in steps)
+            if not meets and path not in self.taken and path not in self.scopes:
+                break
             number += 1
-            path = f"{name}_{number}{suffix}"
+            free = f"{name}_{number}"
         self.taken.add(path)
         return path
+
+
+def _names(blocks: Iterable[Any], depth: int) -> Iterator[tuple[str, int]]:
+    """The names of steps and nested sagas, each with the number of copies around it."""
+    for block in blocks:
+        if inside := children(block):
+            yield from _names(inside, depth + isinstance(block, Each))
+        else:
+            yield block.name, depth
 
 
 def _contract(step: Step[Any, Any, Any, Any], here: _Here) -> Contract:
@@ -474,7 +498,7 @@ def check_saga(value: object) -> None:
     """Refuse what is no saga, wherever one is expected."""
     if not isinstance(value, Saga):
         raise DefinitionError(
-            message=f"{value!r} is not a saga",
+            message=f"{said(value)} is not a saga",
             remedy="Give a Saga: Saga(name, step(f, compensate=g), ...).",
         )
 

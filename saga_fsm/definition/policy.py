@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import attrs
 
-from saga_fsm.errors import DefinitionError
+from saga_fsm.definition._refuse import check_errors, check_type, refused
 
 
 __all__ = ["Errors", "Policy", "Retry"]
@@ -52,9 +52,9 @@ class Retry:
     def __attrs_post_init__(self) -> None:
         number = isinstance(self.attempts, int) and not isinstance(self.attempts, bool)
         if self.attempts is not None and (not number or self.attempts < 1):
-            raise DefinitionError(
-                message=f"a Retry has {self.attempts} attempts",
-                remedy="The first attempt counts: give 1 or more, or None for no limit.",
+            raise refused(
+                f"a Retry has {self.attempts!r} attempts",
+                "The first attempt counts: give 1 or more, or None for no limit.",
             )
         for name in ("wait_initial", "wait_max", "jitter"):
             seconds(f"Retry.{name}", getattr(self, name), infinite=name == "wait_max")
@@ -111,8 +111,12 @@ class Policy:
     transient: Errors | None = None
 
     def __attrs_post_init__(self) -> None:
-        seconds("timeout", self.timeout)
-        seconds("compensation_timeout", self.compensation_timeout)
+        for name in ("retry", "compensation_retry"):
+            check_type(f"Policy.{name}", getattr(self, name), Retry)
+        for name in ("rejects", "transient"):
+            check_errors(f"Policy.{name}", getattr(self, name))
+        seconds("Policy.timeout", self.timeout)
+        seconds("Policy.compensation_timeout", self.compensation_timeout)
 
 
 def seconds(name: str, value: object, *, infinite: bool = False) -> None:
@@ -120,10 +124,6 @@ def seconds(name: str, value: object, *, infinite: bool = False) -> None:
     if value is None:
         return
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise DefinitionError(
-            message=f"{name} is {value!r}", remedy="Durations are seconds, as a number."
-        )
+        raise refused(f"{name} is {value!r}", "Durations are seconds, as a number.")
     if math.isnan(value) or value < 0 or (math.isinf(value) and not infinite):
-        raise DefinitionError(
-            message=f"{name} is {value}", remedy="Durations are seconds, 0 or more; None for none."
-        )
+        raise refused(f"{name} is {value}", "Durations are seconds, 0 or more; None for none.")

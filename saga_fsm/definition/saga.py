@@ -7,9 +7,18 @@ from typing import Any, TypeVar, overload
 
 import attrs
 
+from saga_fsm.definition._refuse import check_callable, check_type, said
 from saga_fsm.definition._variables import Input, Item, Services
 from saga_fsm.definition._where import where
-from saga_fsm.definition.blocks import Alternatives, Block, Choice, Each, Given, Parallel
+from saga_fsm.definition.blocks import (
+    Alternatives,
+    Block,
+    Choice,
+    Each,
+    Given,
+    Parallel,
+    no_block,
+)
 from saga_fsm.definition.context import Context
 from saga_fsm.definition.contract import Contract
 from saga_fsm.definition.outcomes import Skip
@@ -90,27 +99,27 @@ class Saga(Block[Input, Services, Item]):
 
     def _check_values(self) -> None:
         at: dict[str, Any] = {"saga": self.name, "file": self.file, "line": self.line}
-        if not self.blocks:
-            raise EmptySagaError(
-                message=f"saga '{self.name}' holds no block",
-                remedy="Give one or more blocks after the name.",
-                **at,
-            )
         if not may_be_named(self.name):
             raise DefinitionError(
-                message=f"'{self.name}' cannot be the name of a saga",
+                message=f"{said(self.name)} cannot be the name of a saga",
                 rule="W1",
                 remedy="Names stand in paths and events: leave out / [ ] ( ) , @ and ~.",
                 **at,
             )
+        if not self.blocks:
+            raise EmptySagaError(
+                message=f"saga '{self.name}' holds no block",
+                remedy="Give the blocks after the name; a list has a star: Saga(name, *blocks).",
+                **at,
+            )
         for block in self.blocks:
             if not isinstance(block, Block):
-                raise DefinitionError(
-                    message=f"saga '{self.name}' holds {block!r}, which is no block",
-                    remedy="Wrap a function in step, pivot, retriable or readonly.",
-                    **at,
-                )
+                raise no_block(f"saga '{self.name}'", block)
         seconds(f"deadline of saga '{self.name}'", self.deadline)
+        check_type(f"policy of saga '{self.name}'", self.policy, Policy)
+        check_type(f"contract of saga '{self.name}'", self.contract, Contract)
+        undo = f"compensation of saga '{self.name}'"
+        check_callable(undo, self.compensate, "Give a function of the context and the results.")
 
     # The block needs what the saga and the function need: one and the same, or both.
     @overload

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import attrs
 
+from saga_fsm.definition._refuse import check_callable, check_errors, check_type, said
 from saga_fsm.definition._variables import Input, Item, Result, Services, padded
 from saga_fsm.definition._where import where
 from saga_fsm.definition.blocks import Block, callable_name
@@ -101,12 +102,15 @@ class Step(Block[Input, Services, Item], Generic[Input, Services, Item, Result])
             object.__setattr__(self, "name", callable_name(self.action, "lambda"))
         if not may_be_named(self.name):
             raise self._wrong(
-                f"'{self.name}' cannot be the name of a step",
+                f"{said(self.name)} cannot be the name of a step",
                 "Names stand in paths and events: leave out / [ ] ( ) , @ and ~.",
                 rule="W1",
             )
         if not callable(self.action):
-            raise self._wrong(f"step '{self.name}' has no action", "Give a function of ctx.")
+            raise self._wrong(
+                f"the action of step '{self.name}' is {said(self.action)}, which cannot be called",
+                "Give a function of the context: step(charge, compensate=refund).",
+            )
         if isinstance(self.compensate, Step) and self.compensate.compensate is not None:
             raise self._wrong(
                 f"the compensation of step '{self.name}' is itself compensated",
@@ -119,8 +123,20 @@ class Step(Block[Input, Services, Item], Generic[Input, Services, Item, Result])
                 "Only a compensatable step is undone: use step(), or leave compensate= out.",
                 rule="W2",
             )
-        seconds(f"timeout of step '{self.name}'", self.timeout)
-        seconds(f"compensation_timeout of step '{self.name}'", self.compensation_timeout)
+        self._check_options()
+
+    def _check_options(self) -> None:
+        of = f"of step '{self.name}'"
+        check_callable(f"compensate {of}", self.compensate, "Give a function of ctx and result.")
+        check_callable(f"query {of}", self.query, "Give a function of the context.")
+        check_type(f"retry {of}", self.retry, Retry)
+        check_type(f"compensation_retry {of}", self.compensation_retry, Retry)
+        check_type(f"policy {of}", self.policy, Policy)
+        check_type(f"contract {of}", self.contract, Contract)
+        check_errors(f"rejects {of}", self.rejects)
+        check_errors(f"transient {of}", self.transient)
+        seconds(f"timeout {of}", self.timeout)
+        seconds(f"compensation_timeout {of}", self.compensation_timeout)
 
     def _wrong(self, message: str, remedy: str, *, rule: str = "") -> DefinitionError:
         return DefinitionError(

@@ -109,18 +109,44 @@ def check_names(saga: Any) -> None:
     seen: dict[str, int] = {}
     for number, block in enumerate(_named(saga.blocks), 1):
         if block.name in seen:
+            first = seen[block.name]
             raise DuplicateStepError(
                 message=(
                     f"saga '{saga.name}' already has a step '{block.name}' "
-                    f"(it is step {seen[block.name]}; you are adding step {number})"
+                    f"(it is step {first}; you are adding step {number})"
                 ),
                 rule="W1",
                 saga=saga.name,
                 step=block.name,
-                remedy="Step names become states, so they must differ: give one another name=.",
+                remedy=(
+                    f"Step names become states ('{block.name}.pending', '{block.name}.done'), so "
+                    "they must differ: give one another name=."
+                ),
+                picture=_picture(list(_named(saga.blocks)), first, number),
                 **_place(block, saga),
             )
         seen[block.name] = number
+
+
+def _picture(blocks: list[Any], *numbers: int) -> tuple[str, ...]:
+    """The steps with these numbers among their neighbours, in columns."""
+    shown = sorted(
+        {n + near for n in numbers for near in (-1, 0, 1)} & {*range(1, len(blocks) + 1)}
+    )
+    rows = [str(blocks[n - 1]).partition("\n")[0].partition(" -> ") for n in shown]
+    actions = [rest.partition(" <- ")[0] for _, _, rest in rows]
+    name_width = max(len(name) for name, _, _ in rows)
+    action_width = max(map(len, actions))
+    lines: list[str] = []
+    before = 0
+    for number, (name, arrow, rest) in zip(shown, rows, strict=True):
+        if number > before + 1:
+            lines.append("...")
+        action, undone, undo = rest.partition(" <- ")
+        text = f"{name:{name_width}}{arrow}{action:{action_width}}{undone}{undo}"
+        lines.append(text.rstrip())
+        before = number
+    return (*lines, "...") if before < len(blocks) else tuple(lines)
 
 
 def _named(blocks: Iterable[Any]) -> Iterator[Any]:

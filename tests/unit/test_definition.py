@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 
+from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import (
     SKIP,
     Context,
     Kind,
     Retry,
     Saga,
+    alternatives,
     choice,
     each,
     parallel,
@@ -114,6 +116,28 @@ def test_wrong_retries_are_refused(wrong: dict[str, Any]) -> None:
     """No attempts, and no durations that are none."""
     with pytest.raises(DefinitionError):
         Retry(**wrong)
+
+
+def _paths(*blocks: Any) -> list[str]:
+    machine = compile_saga(Saga("s", *blocks))
+    return [automaton.path for automaton in machine.automata]
+
+
+def test_a_block_gives_way_to_a_step_of_its_name() -> None:
+    """A choice is called as its chooser is, which may be a step's name too: it gets a number."""
+    choose = choice(look, yes=readonly(look, name="a"), otherwise=SKIP)
+    assert {"look", "look_2"} <= {*_paths(choose, readonly(look))}
+    assert {"look", "look_2"} <= {*_paths(readonly(look), choose)}
+    inside = each(look, Saga("n", readonly(look), choose), max_items=1)
+    assert {"n[0]/look", "n[0]/look_2"} <= {*_paths(inside, readonly(look))}
+
+
+def test_options_and_copies_do_not_meet() -> None:
+    """Both have an index behind their name: alternatives get a number, ``each`` does not."""
+    tried = alternatives(readonly(look, name="x"), readonly(look, name="y"), name="look")
+    repeated = each(look, readonly(look), max_items=2)
+    assert {"look", "look[0]", "look[1]"} <= {*_paths(repeated)}
+    assert {"look[0]", "look_2[0]"} <= {*_paths(repeated, tried)}
 
 
 class _Run:
