@@ -187,7 +187,7 @@ class NoResultError(SagaError, LookupError):
     def __str__(self) -> str:
         return (
             f"step '{self.step}' has no result here\n"
-            f"  There are: {_listed(_nearest(self.step, self.known)) or 'none yet'}.\n"
+            f"  Results so far: {_listed(_nearest(self.step, self.known)) or 'none'}.\n"
             "  Read only what comes before on every path, or give a second argument for when "
             "it was not taken."
         )
@@ -215,6 +215,8 @@ class NoTransitionError(SagaError):
         word = self.event.partition("(")[0]
         if word in _OPERATORS:
             return "An operator can decide about a step only while the run is stuck on it."
+        if not self.accepted:
+            return "A run that is over stays as it is: start another."
         if any(event.partition("(")[0] == word for event in self.accepted):
             return "The word is right and the step is not: a step is named by its path."
         return "Events come in the order of the machine: machine.rows has them all."
@@ -300,7 +302,8 @@ class MalformedReplyError(SagaError):
     step: str = ""
 
     def __str__(self) -> str:
-        return f"step '{self.step}': {self.message}" if self.step else self.message
+        fact = f"step '{self.step}': {self.message}" if self.step else self.message
+        return f"{fact}\n  Mend the participant: the saga is checked under its contract."
 
 
 class JournalError(SagaError):

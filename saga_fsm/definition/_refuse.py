@@ -5,6 +5,8 @@ from __future__ import annotations
 from reprlib import Repr
 from typing import Any
 
+import attrs
+
 from saga_fsm.definition._where import where
 from saga_fsm.errors import DefinitionError
 
@@ -14,10 +16,13 @@ _SHORT.maxstring = _SHORT.maxother = 60
 
 
 def said(value: Any) -> str:
-    """A value in a message: a block by its name, anything else by a repr that fits on the line."""
+    """A value in a message: a block by its name, anything else by what fits on the line."""
+    kind = type(value)
     name = getattr(value, "name", None)
     if isinstance(name, str) and not isinstance(value, type):
-        return f"{type(value).__name__.lower()} '{name}'"
+        return f"{kind.__name__.lower()} '{name}'"
+    if isinstance(value, list | tuple) or attrs.has(kind):
+        return f"a {kind.__name__}"
     return f"function '{value.__name__}'" if hasattr(value, "__code__") else _SHORT.repr(value)
 
 
@@ -27,11 +32,11 @@ def refused(message: str, remedy: str, **facts: Any) -> DefinitionError:
     return DefinitionError(message=message, remedy=remedy, file=file, line=line, **facts)
 
 
-def check_type(what: str, value: object, kind: type) -> None:
+def check_type(what: str, value: object, kind: type, example: str) -> None:
     """Refuse what is not of this class; None stands for "not given"."""
     if value is not None and not isinstance(value, kind):
-        word = kind.__name__
-        raise refused(f"{what} is {said(value)}, which is no {word}", f"Give {word}(...).")
+        message = f"{what} is {said(value)}, which is no {kind.__name__}"
+        raise refused(message, f"Give {example}.")
 
 
 def check_callable(what: str, value: object, remedy: str) -> None:

@@ -221,7 +221,8 @@ def choice(
             rule="W9",
             step=called,
         )
-    check_callable(f"the chooser of choice '{called}'", chooser, "Give a function of the context.")
+    remedy = "Give a function of the context that answers a label."
+    check_callable(f"the chooser of choice '{called}'", chooser, remedy)
     for label, block in blocks.items():
         if not isinstance(block, Block | Skip):
             raise no_block(f"branch '{label}' of choice '{called}'", block)
@@ -281,7 +282,8 @@ def each(
             "Give the largest number of items that a run may have, 1 or more.",
             step=called,
         )
-    check_callable(f"the first argument of each '{called}'", items, "Give a function of ctx.")
+    remedy = "Give a function of the context that answers the items."
+    check_callable(f"the first argument of each '{called}'", items, remedy)
     return Each(items, block, max_items, concurrent, called)
 
 
@@ -311,5 +313,5 @@ def no_block(holder: str, value: object) -> DefinitionError:
     """The error for what stands where a block should."""
     remedy = "Wrap a function in step, pivot, retriable or readonly."
     if isinstance(value, list | tuple):
-        remedy = "Give the blocks one by one, or the list with a star."
+        remedy = "Give the blocks one by one; a list has a star: *blocks."
     return refused(f"{holder} holds {said(value)}, which is no block", remedy)

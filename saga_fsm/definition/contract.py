@@ -30,3 +30,4 @@ class Contract:
 
 
 GUARDED = Contract(idempotent=True, sticky=True, fenced=True)
+CONTRACT = "Contract(idempotent=True, ...), or GUARDED"  # what a message says to give

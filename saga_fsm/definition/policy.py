@@ -17,6 +17,8 @@ __all__ = ["Errors", "Policy", "Retry"]
 #: What is no ``Exception`` is an interrupt, and never asked about.
 Errors: TypeAlias = type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], bool]
 
+RETRY = "Retry(attempts=3), or Retry.forever()"  # what a message says to give
+POLICY = "Policy(retry=..., timeout=...)"
 # 2 ** 1024 does not fit a float; long before that every wait is wait_max.
 _LAST_DOUBLING = 1000
 
@@ -112,7 +114,7 @@ class Policy:
 
     def __attrs_post_init__(self) -> None:
         for name in ("retry", "compensation_retry"):
-            check_type(f"Policy.{name}", getattr(self, name), Retry)
+            check_type(f"Policy.{name}", getattr(self, name), Retry, RETRY)
         for name in ("rejects", "transient"):
             check_errors(f"Policy.{name}", getattr(self, name))
         seconds("Policy.timeout", self.timeout)

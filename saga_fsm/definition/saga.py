@@ -20,9 +20,9 @@ from saga_fsm.definition.blocks import (
     no_block,
 )
 from saga_fsm.definition.context import Context
-from saga_fsm.definition.contract import Contract
+from saga_fsm.definition.contract import CONTRACT, Contract
 from saga_fsm.definition.outcomes import Skip
-from saga_fsm.definition.policy import Policy, seconds
+from saga_fsm.definition.policy import POLICY, Policy, seconds
 from saga_fsm.definition.steps import may_be_named
 from saga_fsm.definition.structure import Facts, check_names, check_order, together
 from saga_fsm.errors import DefinitionError, EmptySagaError
@@ -99,6 +99,14 @@ class Saga(Block[Input, Services, Item]):
 
     def _check_values(self) -> None:
         at: dict[str, Any] = {"saga": self.name, "file": self.file, "line": self.line}
+        if not isinstance(self.name, str):
+            raise DefinitionError(
+                message=f"{said(self.name)} cannot be the name of a saga",
+                rule="W1",
+                remedy="Give the name first, as text: Saga(name, ...).",
+                file=self.file,
+                line=self.line,
+            )
         if not may_be_named(self.name):
             raise DefinitionError(
                 message=f"{said(self.name)} cannot be the name of a saga",
@@ -116,9 +124,9 @@ class Saga(Block[Input, Services, Item]):
             if not isinstance(block, Block):
                 raise no_block(f"saga '{self.name}'", block)
         seconds(f"deadline of saga '{self.name}'", self.deadline)
-        check_type(f"policy of saga '{self.name}'", self.policy, Policy)
-        check_type(f"contract of saga '{self.name}'", self.contract, Contract)
-        undo = f"compensation of saga '{self.name}'"
+        check_type(f"policy of saga '{self.name}'", self.policy, Policy, POLICY)
+        check_type(f"contract of saga '{self.name}'", self.contract, Contract, CONTRACT)
+        undo = f"the compensation of saga '{self.name}'"
         check_callable(undo, self.compensate, "Give a function of the context and the results.")
 
     # The block needs what the saga and the function need: one and the same, or both.

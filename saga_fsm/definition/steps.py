@@ -12,9 +12,9 @@ from saga_fsm.definition._variables import Input, Item, Result, Services, padded
 from saga_fsm.definition._where import where
 from saga_fsm.definition.blocks import Block, callable_name
 from saga_fsm.definition.context import Context
-from saga_fsm.definition.contract import Contract
+from saga_fsm.definition.contract import CONTRACT, Contract
 from saga_fsm.definition.kinds import Kind
-from saga_fsm.definition.policy import Errors, Policy, Retry, seconds
+from saga_fsm.definition.policy import POLICY, RETRY, Errors, Policy, Retry, seconds
 from saga_fsm.errors import DefinitionError
 
 
@@ -119,7 +119,7 @@ class Step(Block[Input, Services, Item], Generic[Input, Services, Item, Result])
             )
         if self.compensate is not None and self.kind is not Kind.COMPENSATABLE:
             raise self._wrong(
-                f"step '{self.name}' is {self.kind} and has a compensation",
+                f"{self.kind} step '{self.name}' has a compensation",
                 "Only a compensatable step is undone: use step(), or leave compensate= out.",
                 rule="W2",
             )
@@ -127,12 +127,14 @@ class Step(Block[Input, Services, Item], Generic[Input, Services, Item, Result])
 
     def _check_options(self) -> None:
         of = f"of step '{self.name}'"
-        check_callable(f"compensate {of}", self.compensate, "Give a function of ctx and result.")
-        check_callable(f"query {of}", self.query, "Give a function of the context.")
-        check_type(f"retry {of}", self.retry, Retry)
-        check_type(f"compensation_retry {of}", self.compensation_retry, Retry)
-        check_type(f"policy {of}", self.policy, Policy)
-        check_type(f"contract {of}", self.contract, Contract)
+        undo = "Give a function of the context and the result, which may be None."
+        check_callable(f"the compensation {of}", self.compensate, undo)
+        query = "Give a function of the context that answers as the action does."
+        check_callable(f"the query {of}", self.query, query)
+        check_type(f"retry {of}", self.retry, Retry, RETRY)
+        check_type(f"compensation_retry {of}", self.compensation_retry, Retry, RETRY)
+        check_type(f"policy {of}", self.policy, Policy, POLICY)
+        check_type(f"contract {of}", self.contract, Contract, CONTRACT)
         check_errors(f"rejects {of}", self.rejects)
         check_errors(f"transient {of}", self.transient)
         seconds(f"timeout {of}", self.timeout)
@@ -215,7 +217,7 @@ def pause(
         name: the step's name.
     """
     if not callable(duration):
-        seconds(f"pause '{name}'", duration)
+        seconds(f"the duration of pause '{name}'", duration)
     file, line = where()
     return Step(_nothing, Kind.READONLY, name, pause_for=duration, file=file, line=line)
 

@@ -134,9 +134,8 @@ def _picture(blocks: list[Any], *numbers: int) -> tuple[str, ...]:
         {n + near for n in numbers for near in (-1, 0, 1)} & {*range(1, len(blocks) + 1)}
     )
     rows = [str(blocks[n - 1]).partition("\n")[0].partition(" -> ") for n in shown]
-    actions = [rest.partition(" <- ")[0] for _, _, rest in rows]
-    name_width = max(len(name) for name, _, _ in rows)
-    action_width = max(map(len, actions))
+    name_width = max((len(name) for name, arrow, _ in rows if arrow), default=0)
+    action_width = max(len(rest.partition(" <- ")[0]) for _, _, rest in rows)
     lines: list[str] = []
     before = 0
     for number, (name, arrow, rest) in zip(shown, rows, strict=True):
@@ -196,7 +195,7 @@ def _check_inside(saga: Any, block: Any, *, tail: bool) -> None:
         if block.concurrent:
             _check_beside(saga, [copy, copy])
         elif copy.no_return is not None and copy.astray is not None:
-            raise _too_late(saga, copy, copy)
+            raise _too_late(saga, copy, copy, again=True)
 
 
 def _check_beside(saga: Any, branches: list[Facts]) -> None:
@@ -220,16 +219,22 @@ def _check_beside(saga: Any, branches: list[Facts]) -> None:
             )
 
 
-def _too_late(saga: Any, before: Facts, own: Facts) -> PivotOrderError:
+def _too_late(saga: Any, before: Facts, own: Facts, *, again: bool = False) -> PivotOrderError:
     late = own.astray
     if before.pivot is not None and own.pivot is late:
         return _two_pivots(saga, before, own)
     first = before.no_return
     text = f"{_kind(late)} step '{late.name}' comes after {_kind(first)} '{first.name}'"
-    if own.pivot is late:
+    if again:
+        text += " of the item before"
+        remedy = "Repeat what can be undone, and what cannot in another each behind it."
+    elif own.pivot is late:
         remedy = f"Move '{first.name}' behind the pivot, or give it a compensation: step()."
     else:
-        remedy = f"Move it before '{first.name}', or make it retriable, or alternatives ending so."
+        remedy = (
+            f"Move it before '{first.name}', or make it retriable, or alternatives that end in "
+            "a retriable."
+        )
     return _wrong(saga, "W3", late, text, remedy)
 
 
@@ -257,10 +262,13 @@ def _wrong(saga: Any, rule: str, block: Any, message: str, remedy: str) -> Pivot
         saga=saga.name,
         step=block.name,
         remedy=remedy,
-        **_place(block, saga),
+        **_place(block, saga, own=rule == "W2"),
     )
 
 
-def _place(block: Any, saga: Any) -> dict[str, Any]:
-    at = block if getattr(block, "file", "") else saga
+def _place(block: Any, saga: Any, *, own: bool = False) -> dict[str, Any]:
+    # A step written in the saga's own text is the place; one made elsewhere is only used here,
+    # and to blame itself where it is wrong in any saga.
+    inline = getattr(block, "file", "") == saga.file and block.line >= saga.line
+    at = block if inline or (own and block.file) else saga
     return {"file": at.file, "line": at.line}
