@@ -282,16 +282,25 @@ class MissingExtraError(SagaError):
 
 @attrs.define(auto_exc=True, kw_only=True)
 class DrawingEngineError(SagaError):
-    """No program here turns DOT into a picture."""
+    """
+    No program here turns DOT into a picture, or the one there is did not.
 
+    Args:
+        message: one sentence of fact.
+        remedy: what to do.
+        written: the file that holds the DOT text instead.
+
+    """
+
+    message: str = "no drawing engine was found (dot or graphviz-pure)"
+    remedy: str = (
+        "pip install 'saga-fsm[draw]', or read the DOT text in .source, which needs none"
+    )
     written: str = ""
 
     def __str__(self) -> str:
         wrote = f"; wrote {self.written}" if self.written else ""
-        return (
-            f"no drawing engine was found (dot or graphviz-pure){wrote}\n"
-            "  pip install 'saga-fsm[draw]', or read the DOT text in .source, which needs none"
-        )
+        return f"{self.message}{wrote}\n  {self.remedy}"
 
 
 @attrs.define(auto_exc=True, kw_only=True)

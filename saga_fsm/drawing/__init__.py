@@ -6,8 +6,8 @@ from typing import Any
 
 from saga_fsm.definition import Saga
 from saga_fsm.drawing._dot import PALETTES, to_dot
+from saga_fsm.drawing._drawing import Drawing
 from saga_fsm.drawing._flow import flow
-from saga_fsm.drawing._render import Drawing
 
 
 __all__ = ["Drawing", "draw"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
+from saga_fsm.drawing._drawing import Drawing
 from saga_fsm.drawing._flow import Diagram, Edge, Node
-from saga_fsm.drawing._render import Drawing
 
 
 _LONGEST: Final = 28
@@ -76,7 +76,7 @@ def to_dot(diagram: Diagram, *, theme: str = "light") -> Drawing:
         f'<tr><td align="left"><font point-size="10.5" color="{muted}">'
         f"{safe(diagram.subtitle)}</font></td></tr></table>>"
     )
-    drawing = Drawing("saga")
+    drawing = Drawing(diagram.title, diagram.subtitle)
     across = "LR" if diagram.steps <= _ACROSS else "TB"
     drawing.attr("graph", bgcolor=palette["page"][0], fontname="Helvetica", label=title)
     drawing.attr("graph", labeljust="l", labelloc="t", nodesep="0.5", pad="0.25", rankdir=across)
