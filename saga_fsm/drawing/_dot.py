@@ -2,150 +2,178 @@
 
 from __future__ import annotations
 
-from html import escape
-from typing import Final
+from collections.abc import Iterable, Mapping
 
+from saga_fsm.drawing._diagram import Diagram, Edge, Frame, Node
 from saga_fsm.drawing._drawing import Drawing
-from saga_fsm.drawing._flow import Diagram, Edge, Node
-
-
-_LONGEST: Final = 28
-_ACROSS: Final = 5  # up to so many steps go left to right, more top down
-
-# ink, muted, page; then border and fill per sort (contrasts measured for text on each fill).
-PALETTES: Final[dict[str, dict[str, tuple[str, str]]]] = {
-    "light": {
-        "text": ("#0F172A", "#475569"),
-        "page": ("#FFFFFF", "#FFFFFF"),
-        "step": ("#1D4ED8", "#EFF6FF"),
-        "pivot": ("#6D28D9", "#F5F3FF"),
-        "retriable": ("#0F766E", "#F0FDFA"),
-        "readonly": ("#475569", "#FFFFFF"),
-        "compensation": ("#9A3412", "#FFF7ED"),
-        "completed": ("#166534", "#DCFCE7"),
-        "fails": ("#B91C1C", "#FEE2E2"),
-    },
-    "dark": {
-        "text": ("#F1F5F9", "#CBD5E1"),
-        "page": ("#0B1220", "#0B1220"),
-        "step": ("#93C5FD", "#172554"),
-        "pivot": ("#C4B5FD", "#2E1065"),
-        "retriable": ("#5EEAD4", "#042F2E"),
-        "readonly": ("#CBD5E1", "#0B1220"),
-        "compensation": ("#FDBA74", "#431407"),
-        "completed": ("#86EFAC", "#052E16"),
-        "fails": ("#FCA5A5", "#450A0A"),
-    },
-}
-_COLOURS_OF: Final = {
-    "compensatable": "step",
-    "start": "completed",
-    "compensated": "compensation",
-    "fork": "readonly",
-    "choice": "readonly",
-    "each": "readonly",
-}
-_MARKS: Final = {
-    "pivot": "\N{BLACK DIAMOND SUIT}",
-    "compensation": "\N{BLACK LEFT-POINTING POINTER}" * 2,
-    "compensated": "\N{BLACK LEFT-POINTING POINTER}" * 2,
-    "completed": "\N{SQUARE ROOT}",
-}
-
-
-def shortened(name: str) -> str:
-    """A name that fits a box: cut in the middle when it is long."""
-    if len(name) <= _LONGEST:
-        return name
-    half = (_LONGEST - 1) // 2
-    return f"{name[:half]}\N{HORIZONTAL ELLIPSIS}{name[-half:]}"
-
-
-def safe(text: str) -> str:
-    """Text for an HTML-like label: escaped, and without what no XML may hold."""
-    return escape("".join(x if x.isprintable() else "\N{REPLACEMENT CHARACTER}" for x in text))
+from saga_fsm.drawing._labels import box, font, ledger, title, width
+from saga_fsm.drawing._palette import THEMES, Theme
+from saga_fsm.drawing._text import plain, shortened
 
 
 def to_dot(diagram: Diagram, *, theme: str = "light") -> Drawing:
-    """Draw a diagram; the text is the same in every process."""
-    palette = PALETTES[theme]
-    ink, muted = palette["text"]
-    title = (
-        f'<<table border="0" cellborder="0" cellspacing="0"><tr><td align="left">'
-        f'<font point-size="16" color="{ink}"><b>{safe(diagram.title)}</b></font></td></tr>'
-        f'<tr><td align="left"><font point-size="10.5" color="{muted}">'
-        f"{safe(diagram.subtitle)}</font></td></tr></table>>"
-    )
+    """Write a diagram down; the text is the same in every process."""
+    colours = THEMES[theme]
     drawing = Drawing(diagram.title, diagram.subtitle)
-    across = "LR" if diagram.steps <= _ACROSS else "TB"
-    drawing.attr("graph", bgcolor=palette["page"][0], fontname="Helvetica", label=title)
-    drawing.attr("graph", labeljust="l", labelloc="t", nodesep="0.5", pad="0.25", rankdir=across)
-    drawing.attr("graph", ranksep="0.5")
-    drawing.attr("node", fontname="Helvetica", fontsize="12", height="0.5", style="rounded,filled")
-    drawing.attr("edge", arrowsize="0.75", fontname="Helvetica", fontsize="10", penwidth="1.5")
+    _defaults(drawing, diagram, colours)
     for node in diagram.nodes:
-        drawing.node(node.id, **_node(node, palette))
+        drawing.node(node.id, **dict(sorted(_node(node, colours).items())))
+    for frame in diagram.frames:
+        if not frame.parent:
+            drawing.body.extend(_frame(frame, diagram, colours, "\t"))
+    for level in diagram.levels:
+        names = "; ".join(f'"{name}"' for name in level)
+        drawing.body.append(f"\t{{rank=same; {names}}}\n")
+    lanes = {node.id: node.lane for node in diagram.nodes}
     for edge in diagram.edges:
-        _edge(drawing, edge, palette)
-        if edge.sort == "undone by":
-            drawing.body.append(f"\t{{rank=same; {edge.source}; {edge.target};}}\n")
+        source, target, look = _edge(edge, diagram, lanes, colours)
+        drawing.edge(source, target, **dict(sorted(look.items())))
     return drawing
 
 
-def _node(node: Node, palette: dict[str, tuple[str, str]]) -> dict[str, str]:
-    border, fill = palette[_COLOURS_OF.get(node.sort, node.sort)]
-    ink, muted = palette["text"]
-    look = {"color": border, "fillcolor": fill, "id": node.id, "penwidth": "1.5", "shape": "box"}
+def _defaults(drawing: Drawing, diagram: Diagram, theme: Theme) -> None:
+    machine = diagram.view in {"machine", "path"}
+    drawing.attr(
+        "graph",
+        bgcolor=theme.page,
+        compound="true",
+        fontname="Helvetica",
+        label=title(diagram, theme),
+        labeljust="l",
+        labelloc="t",
+        newrank="true",
+        nodesep="0.5" if diagram.across else "0.35",
+        pad="0.25",
+        rankdir="LR" if diagram.across else "TB",
+        ranksep="0.75" if machine else "0.5" if diagram.across else "0.35",
+        tooltip=plain(diagram.title),
+    )
+    drawing.attr(
+        "node",
+        fontname="Helvetica",
+        fontsize="12",
+        height="0.52",
+        margin="0",
+        penwidth="1.5",
+        shape="box",
+        style="rounded,filled",
+    )
+    drawing.attr(
+        "edge",
+        arrowsize="0.75",
+        color=theme.muted,
+        fontname="Helvetica",
+        fontsize="10",
+        penwidth="1.5",
+    )
+
+
+# ---------------------------------------------------------------------- nodes
+
+
+def _node(node: Node, theme: Theme) -> dict[str, str]:
+    look = {"class": node.sort, "id": node.id, "tooltip": plain(node.tip or node.label)}
+    look["URL"] = node.link or f"#{node.id}"
+    if node.lane:
+        look["group"] = node.lane
+    if node.sort == "ledger":
+        return look | {"label": ledger(node, theme), "shape": "plain", "style": "solid"}
+    border, fill = (theme.faint, theme.page) if node.grey else theme.pair(node.sort)
+    look |= {"color": border, "fillcolor": fill}
     if node.sort == "start":
-        return {
-            **look,
-            "fixedsize": "true",
-            "height": "0.3",
-            "label": "",
-            "shape": "circle",
-            "width": "0.3",
-        }
+        size = {"fixedsize": "true", "height": "0.3", "width": "0.3"}
+        return look | size | {"fillcolor": theme.page, "label": "", "shape": "circle"}
     if node.sort == "fork":
-        return {**look, "fontcolor": ink, "label": "+", "shape": "diamond", "style": "filled"}
-    if node.sort == "choice":
-        look |= {"shape": "diamond", "style": "filled"}
+        size = {"fixedsize": "true", "height": "0.5", "width": "0.5"}
+        plus = f"<{font('+', theme.ink, 18, bold=True)}>"
+        return look | size | {"label": plus, "shape": "diamond", "style": "filled"}
+    return look | _shape(node) | {"label": box(node, theme), "width": width(node)}
+
+
+def _shape(node: Node) -> dict[str, str]:
+    lines = {"height": f"{0.38 + 0.15 * (len(node.marks) + 1):.2f}"} if node.marks else {}
     if node.sort == "pivot":
-        look["peripheries"] = "2"
+        return {"penwidth": "1.2", "peripheries": "2"} | lines
     if node.sort in {"completed", "compensated"}:
-        look["penwidth"] = "3.5"
-    mark = _MARKS.get(node.sort, "")
-    first = f'<font color="{border}">{mark}</font>&#160; ' if mark else ""
-    label = f'{first}<font color="{ink}"><b>{safe(shortened(node.label))}</b></font>'
-    if node.note:
-        label += f'<br/><font point-size="9.5" color="{muted}">{safe(node.note)}</font>'
-    return {**look, "label": f"<{label}>", "tooltip": tooltip(f"{node.sort} {node.label}")}
+        return {"penwidth": "3.5"} | (lines or {"height": "0.4" if not node.note else "0.52"})
+    if node.sort == "stuck":
+        return {"height": "0.62", "shape": "octagon", "style": "filled"} | lines
+    if node.sort in {"choice", "alternatives"}:
+        return {"shape": "hexagon", "style": "filled"}
+    if node.sort == "readonly":
+        return {"style": "filled"} | lines
+    return lines
 
 
-def tooltip(text: str) -> str:
-    """Plain text for an attribute: the package quotes it, a backslash would be an escape."""
-    return safe(text).replace("\\", "&#92;")
+def _frame(frame: Frame, diagram: Diagram, theme: Theme, indent: str) -> Iterable[str]:
+    label = f"<{font(shortened(frame.title, 40), theme.muted, 9.5)}>" if frame.title else '""'
+    # Where arrows rarely come in: those of the way there from the right, those of the way back not.
+    side = "r" if frame.id.startswith("undo-") else "l"
+    look = (
+        f'color="{theme.faint}" fillcolor="{theme.panel}" id="{frame.id}" label={label} '
+        f'labeljust={side} margin=10 style="rounded,filled"'
+    )
+    yield f'{indent}subgraph "cluster_{frame.id}" {{\n{indent}\tgraph [{look}]\n'
+    for inner in diagram.frames:
+        if inner.parent == frame.id:
+            yield from _frame(inner, diagram, theme, f"{indent}\t")
+    for node in diagram.nodes:
+        if node.frame == frame.id:
+            yield f'{indent}\t"{node.id}"\n'
+    yield f"{indent}}}\n"
 
 
-def _edge(drawing: Drawing, edge: Edge, palette: dict[str, tuple[str, str]]) -> None:
-    muted = palette["text"][1]
-    undo, fails = palette["compensation"][0], palette["fails"][0]
+# ---------------------------------------------------------------------- edges
+
+
+def _edge(
+    edge: Edge, diagram: Diagram, lanes: Mapping[str, str], theme: Theme
+) -> tuple[str, str, dict[str, str]]:
+    """The ends as they are declared, and the look; the way back is declared the other way round."""
+    look = dict(_look(edge, diagram, lanes, theme))
+    ends = {"ltail": edge.source_frame, "lhead": edge.target_frame}
+    source, target = edge.source, edge.target
+    if edge.sort == "back":
+        source, target = target, source
+        ends = {"lhead": edge.source_frame, "ltail": edge.target_frame}
+    look |= {end: f"cluster_{frame}" for end, frame in ends.items() if frame}
+    if edge.numbers:
+        look |= {"color": theme.bad, "penwidth": "3.2", "style": "solid"}
+    elif edge.grey:
+        look |= {"color": theme.faint, "penwidth": "1"}
+    if edge.label or edge.numbers:
+        color = theme.grey if edge.grey else look.get("fontcolor", look.get("color", theme.muted))
+        # A failure does not shape the layout, so its words must not either.
+        free = edge.sort == "fails" and diagram.view == "flow" and not diagram.across
+        look["xlabel" if free else "label"] = _label(edge, color)
+    return source, target, look
+
+
+def _look(
+    edge: Edge, diagram: Diagram, lanes: Mapping[str, str], theme: Theme
+) -> Mapping[str, str]:
     if edge.sort == "forward":
-        label = f'<<font color="{muted}">{safe(edge.label)}</font>>' if edge.label else ""
-        drawing.edge(edge.source, edge.target, color=muted, label=label, weight="10")
-    elif edge.sort == "undone by":
-        drawing.edge(
-            edge.source,
-            edge.target,
-            arrowhead="none",
-            color=undo,
-            constraint="false",
-            style="dotted",
-        )
-    elif edge.sort == "back":
+        straight = lanes[edge.source] == lanes[edge.target] == "forward"
+        return {"weight": "50" if straight else "5"}
+    apart = {} if diagram.across else {"minlen": "3"}
+    if edge.sort == "level":
+        return {"style": "invis", **apart}
+    if edge.sort == "undone by":
+        look = {"arrowhead": "none", "color": theme.undo, "penwidth": "2", "style": "dotted"}
+        return look | {"tooltip": "undone by"} | apart
+    if edge.sort == "back":
         # Declared forward and drawn backward, so that the way back lies beside the way there.
-        drawing.edge(edge.target, edge.source, color=undo, dir="back", style="dashed", weight="10")
-    else:
-        label = f'<<font color="{fails}">fails</font>>'
-        drawing.edge(
-            edge.source, edge.target, color=fails, constraint="false", label=label, style="dashed"
-        )
+        return {"color": theme.undo, "dir": "back", "style": "dashed", "weight": "20"}
+    if edge.sort == "operator":
+        color = theme.pair("pivot")[0]
+        return {"color": color, "constraint": "false", "style": "dotted"}
+    return {"color": theme.bad, "constraint": "false", "style": "dashed"}
+
+
+def _label(edge: Edge, color: str) -> str:
+    lines = [font(shortened(line, 40), color) for line in edge.label.splitlines()]
+    text = "<br/>".join(lines)
+    if edge.numbers:
+        numbers = font(", ".join(map(str, edge.numbers)), color, bold=True)
+        text = f"{numbers}&#160; {text}"
+    return f"<&#160;{text}&#160;>"

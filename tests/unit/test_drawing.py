@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saga_fsm import SKIP, Saga, choice, draw, each, parallel
+from saga_fsm import SKIP, Saga, alternatives, choice, draw, each, parallel
 from saga_fsm.cli import main
 from saga_fsm.definition.layout import lay_out
 from saga_fsm.drawing._flow import flow
 from saga_fsm.examples import fulfilment, order, trip
-from tests.reference import C, P, R
+from tests.reference import C, O, P, R, undo
 
 
 EXAMPLES = [order.saga, trip.saga, fulfilment.saga]
@@ -33,15 +33,21 @@ def test_every_step_and_compensation_is_drawn_once(saga: Any) -> None:
     paths = {
         path.replace("[0]", "") for path in lay_out(saga).steps if "[" not in path or "[0]" in path
     }
-    assert sorted(drawn) == sorted(paths)
-    undone = sum(edge.sort == "undone by" for edge in diagram.edges)
-    assert undone == sum(node.sort == "compensation" for node in diagram.nodes)
+    assert sorted(drawn) == sorted(path.rpartition("/")[2] for path in paths)
+    undone = {node.id for node in diagram.nodes if node.sort == "compensation"}
+    whose = [edge.target for edge in diagram.edges if edge.sort in {"undone by", "level"}]
+    assert sorted(undone) == sorted(set(whose) - {"end-compensated"})
+    assert len(undone) == sum(
+        placed.step.compensate is not None
+        for path, placed in lay_out(saga).steps.items()
+        if "[" not in path or "[0]" in path
+    )
 
 
 def test_edges_of_a_parallel_block() -> None:
-    """A fork leads to each branch and a join follows; the pivot fails back to both undos (F52)."""
+    """A fork leads to each branch and a join follows; the pivot fails into both undos (F52)."""
     diagram = flow(Saga("s", C("f"), parallel(C("a"), C("b")), P("j"), R("r")))
-    label = {node.id: node.label or node.sort for node in diagram.nodes}
+    label = {node.id: node.label or "+" for node in diagram.nodes} | {"start": "start"}
     forward = [(label[e.source], label[e.target]) for e in diagram.edges if e.sort == "forward"]
     assert sorted(forward) == sorted(
         [
@@ -56,8 +62,12 @@ def test_edges_of_a_parallel_block() -> None:
             ("r", "completed"),
         ]
     )
-    assert sum(edge.sort == "fails" for edge in diagram.edges) == 2
-    assert sum(edge.sort == "back" for edge in diagram.edges) == 3
+    fails = [e for e in diagram.edges if e.sort == "fails"]
+    assert [(label[e.source], e.target_frame) for e in fails] == [("j", "undo-1")]
+    within = [node.tip for node in diagram.nodes if node.frame == "undo-1"]
+    assert within == ["compensation undo of a", "compensation undo of b"]
+    back = [(e.source_frame or e.source, e.target) for e in diagram.edges if e.sort == "back"]
+    assert back == [("comp-f", "end-compensated"), ("undo-1", "comp-f")]
 
 
 def test_a_skipped_branch_goes_past() -> None:
@@ -67,12 +77,68 @@ def test_a_skipped_branch_goes_past() -> None:
         """Say yes."""
         return True
 
-    diagram = flow(Saga("s", choice(chosen, yes=C("a"), otherwise=SKIP), C("b")))
-    assert {edge.label for edge in diagram.edges if edge.sort == "forward"} == {
-        "",
-        "yes",
-        "otherwise",
+    first = choice(chosen, yes=C("a"), otherwise=SKIP)
+    diagram = flow(Saga("s", C("f"), first, C("b")))
+    forward = [(e.source, e.label, e.target) for e in diagram.edges if e.sort == "forward"]
+    assert ("choice-chosen", "yes", "step-a") in forward
+    assert ("choice-chosen", "otherwise", "step-b") in forward
+    # And back: where nothing was done, what was before it is undone next.
+    back = [e.target for e in diagram.edges if e.sort == "back" and e.source == "comp-b"]
+    assert back == ["comp-a", "comp-f"]
+
+
+def test_what_has_no_undo_fails_straight_back() -> None:
+    """A look and a pivot fail into the compensation before them; after the pivot nothing does."""
+    saga = Saga("s", O("look"), C("a"), O("ask"), P("go"), O("see"), R("tell"))
+    fails = [(e.source, e.target) for e in flow(saga).edges if e.sort == "fails"]
+    assert fails == [
+        ("step-look", "end-compensated"),
+        ("step-ask", "comp-a"),
+        ("step-go", "comp-a"),
+    ]
+
+
+def test_a_look_in_a_branch_fails_into_the_undo_of_its_siblings() -> None:
+    """A read-only branch has nothing to undo; its failure undoes what stands beside it."""
+    saga = Saga("s", C("f"), parallel(C("a"), O("look")), C("b"))
+    edges = flow(saga).edges
+    assert [e.target for e in edges if e.sort == "fails"] == ["comp-a"]
+    assert [e.target for e in edges if e.sort == "back" and e.source == "comp-b"] == ["comp-a"]
+
+
+def test_nested_sagas_and_items_stand_in_frames() -> None:
+    """A nested saga is a frame with its name, an each one that says how many; inner in outer."""
+
+    def items(ctx: Any) -> list[int]:
+        """One item."""
+        return [1]
+
+    nested = Saga("inner", C("a"), C("b"))
+    diagram = flow(Saga("s", Saga("outer", C("f"), nested), each(items, C("x"), max_items=3)))
+    parents = {frame.title: frame.parent for frame in diagram.frames}
+    assert parents == {"saga outer": "", "saga inner": "saga-outer", "": ""}
+    frames = {node.id: node.frame for node in diagram.nodes}
+    assert frames["step-outer_2f_inner_2f_a"] == "saga-outer_2f_inner"
+    assert frames["each-x"] == frames["step-x"] == "items-x"
+    assert "up to 3 items, in order" in draw(Saga("s", each(items, C("x"), max_items=3))).source
+
+
+def test_a_whole_is_undone_as_a_whole() -> None:
+    """A nested saga with a compensation of its own is undone by that, in the saga's lane."""
+    nested = Saga("inner", C("a"), C("b"), compensate=undo)
+    edges = flow(Saga("s", C("f"), nested, P("go"))).edges
+    assert ("step-inner_2f_b", "comp-inner") in {
+        (e.source, e.target) for e in edges if e.sort == "undone by"
     }
+    assert ("step-go", "comp-inner") in {(e.source, e.target) for e in edges if e.sort == "fails"}
+
+
+def test_the_failure_of_an_alternative_leads_to_the_next() -> None:
+    """Only the last alternative fails back; before it, the numbers say where it goes on."""
+    saga = Saga("s", C("f"), alternatives(O("first"), O("second")), C("b"))
+    edges = flow(saga).edges
+    assert [e.source for e in edges if e.sort == "fails"] == ["step-second"]
+    assert [e.label for e in edges if e.source == "try-alternatives"] == ["1.", "2."]
 
 
 # What a name may not hold is refused by W1 when the step is made.
