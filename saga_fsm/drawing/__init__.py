@@ -1,37 +1,143 @@
-"""Pictures of sagas: a neutral diagram, then DOT or Mermaid; rendering is a separate call."""
+"""
+Pictures of sagas, machines, paths and reports.
+
+What is drawn becomes a neutral diagram first (``_flow``, ``_ledger``, ``_machine``, ``_path``),
+then DOT (``_dot``) or Mermaid (``_mermaid``). Rendering is a separate call, by whatever engine
+there is.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import attrs
+
+from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import Saga
+from saga_fsm.drawing._diagram import Diagram
 from saga_fsm.drawing._dot import to_dot
 from saga_fsm.drawing._drawing import Drawing
 from saga_fsm.drawing._ledger import sized_flow
+from saga_fsm.drawing._machine import machine_diagram
 from saga_fsm.drawing._mermaid import mermaid_text
 from saga_fsm.drawing._palette import THEMES
+from saga_fsm.drawing._path import alone, over_flow, over_machine, shortest, told
+from saga_fsm.machine import Machine
+from saga_fsm.path import Path
 
 
 __all__ = ["Drawing", "draw", "to_mermaid"]
 
+_VIEWS = ("flow", "machine")
 
-def draw(saga: Saga[Any, Any, Any], *, theme: str = "light", stage: int | None = None) -> Drawing:
+
+def draw(
+    target: Any,
+    *,
+    view: str | None = None,
+    theme: str = "light",
+    path: Path | str | None = None,
+    stage: int | None = None,
+) -> Drawing:
     """
-    Draw the flow of a saga.
+    Draw a saga, a machine, a path or a report.
 
-    Up to five steps go left to right, more top down; the way back goes the other way. ``.source``
-    is the DOT text, which needs no engine; ``.pipe("svg")`` and ``.pipe("png")`` draw it.
+    A flow goes left to right up to five steps and top down up to 24; up to 150 it is a ledger,
+    beyond one box a stage, linked to ``<saga>-stage-<n>.svg``. A machine is drawn whole up to 40
+    states; above that by step and phase, and the picture says what was put together. A report is
+    drawn by its shortest counterexample; a safe one as the flow, with the verdict.
+
+    ``.source`` is the DOT text, which needs no engine; ``.pipe("svg")`` and ``.render(...)`` draw
+    it.
+
+    Args:
+        target: a ``Saga``, a ``Machine``, a ``Path`` or a ``Report``.
+        view: "flow" or "machine"; unless said the flow of a saga, and the machine for a path.
+        theme: "light" or "dark".
+        path: laid over the saga or machine: its moves numbered, the rest grey.
+        stage: of a long saga only this stage, from 1.
 
     Raises:
-        ValueError: an unknown theme.
-        DrawingEngineError: when it is rendered, and no engine is installed.
+        TypeError: the target is none of these.
+        ValueError: an unknown theme, view or stage; a path of another machine.
+        NoTransitionError: the path has an event that the machine does not know.
     """
-    if theme not in THEMES:
-        message = f"theme {theme!r} is not known: there are {', '.join(sorted(THEMES))}"
-        raise ValueError(message)
-    return to_dot(sized_flow(saga, stage=stage), theme=theme)
+    _among("theme", theme, tuple(THEMES))
+    return to_dot(_diagram(target, view, path, stage), theme=theme)
 
 
-def to_mermaid(saga: Saga[Any, Any, Any]) -> str:
-    """Write a saga as Mermaid text."""
-    return mermaid_text(sized_flow(saga))
+def to_mermaid(
+    target: Any,
+    *,
+    view: str | None = None,
+    theme: str = "light",
+    path: Path | str | None = None,
+    stage: int | None = None,
+) -> str:
+    """
+    Write what ``draw`` would draw as a Mermaid flowchart, which forges show with no engine.
+
+    The arguments are those of ``draw``, and so are the errors.
+    """
+    _among("theme", theme, tuple(THEMES))
+    return mermaid_text(_diagram(target, view, path, stage), theme=theme)
+
+
+def _among(what: str, value: str | None, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{what} {value!r} is not known: there are {', '.join(known)}")
+
+
+def _diagram(target: Any, view: str | None, path: Path | str | None, stage: int | None) -> Diagram:
+    if view is not None:
+        _among("view", view, _VIEWS)
+    if isinstance(path, str):
+        path = Path.decode(path)
+    if isinstance(target, Saga):
+        return _of_saga(target, view, path, stage)
+    if isinstance(target, Machine):
+        if view == "flow":
+            raise ValueError("a machine has no flow: draw the saga that it was compiled from")
+        return machine_diagram(target) if path is None else over_machine(target, path)
+    if isinstance(target, Path):
+        return alone(target)
+    if hasattr(target, "findings") and hasattr(target, "verdict"):
+        return _of_report(target, view)
+    raise TypeError(
+        f"{type(target).__name__} cannot be drawn\n  Give a Saga, a Machine, a Path or a Report."
+    )
+
+
+def _of_saga(
+    saga: Saga[Any, Any, Any], view: str | None, path: Path | None, stage: int | None
+) -> Diagram:
+    if view == "machine" or (path is not None and view is None):
+        machine = compile_saga(saga)
+        return machine_diagram(machine) if path is None else over_machine(machine, path)
+    if path is not None:
+        return over_flow(saga, compile_saga(saga), path)
+    return sized_flow(saga, stage=stage)
+
+
+def _of_report(report: Any, view: str | None) -> Diagram:
+    """By the shortest counterexample; without one by the flow, which says what was found."""
+    saga = _saga_of(report)
+    checked = f"{report.verdict} ({report.states:,} states, {report.transitions:,} moves)"
+    worst = shortest(report.findings)
+    if worst is None and view == "machine":
+        diagram = machine_diagram(compile_saga(saga))
+        return attrs.evolve(diagram, subtitle=f"{diagram.subtitle}\nchecked: {checked}")
+    if worst is None:
+        return sized_flow(saga, checked=f"checked: {checked}")
+    return attrs.evolve(
+        _of_saga(saga, view, worst.path, None),
+        title=f"{report.saga} \N{MIDDLE DOT} counterexample",
+        subtitle=f"checked: {checked} \N{MIDDLE DOT} the shortest run that breaks a rule",
+        note=told(worst.path, worst.rule, worst.message),
+    )
+
+
+def _saga_of(report: Any) -> Saga[Any, Any, Any]:
+    """The saga that a report is of: it keeps it for what it searches late."""
+    saga: Saga[Any, Any, Any] = report._missing.args[0]  # noqa: SLF001 - nowhere else is it kept
+    return saga

@@ -70,6 +70,7 @@ class Edge:
         target_frame: it reaches this frame.
         numbers: the moves of a path that take it.
         grey: not part of the story.
+        both: there is an arrow back too; the label's second line is that one's.
     """
 
     source: str
@@ -80,6 +81,7 @@ class Edge:
     target_frame: str = ""
     numbers: tuple[int, ...] = ()
     grey: bool = False
+    both: bool = False
 
 
 @attrs.frozen

@@ -137,6 +137,8 @@ def _edge(
         source, target = target, source
         ends = {"lhead": edge.source_frame, "ltail": edge.target_frame}
     look |= {end: f"cluster_{frame}" for end, frame in ends.items() if frame}
+    if edge.both:
+        look["dir"] = "both"
     if edge.numbers:
         look |= {"color": theme.bad, "penwidth": "3.2", "style": "solid"}
     elif edge.grey:
@@ -145,7 +147,8 @@ def _edge(
         color = theme.grey if edge.grey else look.get("fontcolor", look.get("color", theme.muted))
         # A failure does not shape the layout, so its words must not either.
         free = edge.sort == "fails" and diagram.view == "flow" and not diagram.across
-        look["xlabel" if free else "label"] = _label(edge, color)
+        page = "" if diagram.view == "flow" else theme.page
+        look["xlabel" if free else "label"] = _label(edge, color, page, across=diagram.across)
     return source, target, look
 
 
@@ -164,16 +167,23 @@ def _look(
     if edge.sort == "back":
         # Declared forward and drawn backward, so that the way back lies beside the way there.
         return {"color": theme.undo, "dir": "back", "style": "dashed", "weight": "20"}
+    # Where lanes keep the order, what crosses them must not change it.
+    free = {"constraint": "false"} if any(lanes.values()) else {}
     if edge.sort == "operator":
-        color = theme.pair("pivot")[0]
-        return {"color": color, "constraint": "false", "style": "dotted"}
-    return {"color": theme.bad, "constraint": "false", "style": "dashed"}
+        return {"color": theme.pair("pivot")[0], "style": "dotted", **free}
+    return {"color": theme.bad, "style": "dashed", **free}
 
 
-def _label(edge: Edge, color: str) -> str:
+def _label(edge: Edge, color: str, page: str, *, across: bool) -> str:
+    """The words on an arrow; on a page of their own where arrows cross."""
     lines = [font(shortened(line, 40), color) for line in edge.label.splitlines()]
-    text = "<br/>".join(lines)
     if edge.numbers:
         numbers = font(", ".join(map(str, edge.numbers)), color, bold=True)
-        text = f"{numbers}&#160; {text}"
-    return f"<&#160;{text}&#160;>"
+        lines[:1] = [f"{numbers}&#160; {lines[0] if lines else ''}"]
+    if not page:
+        return f"<&#160;{'<br/>'.join(lines)}&#160;>"
+    # Beside an arrow that goes down, not on it.
+    room = "" if across else '<td width="6"></td>'
+    rows = "".join(f'<tr>{room}<td bgcolor="{page}">{line}</td></tr>' for line in lines)
+    table = '<table border="0" cellborder="0" cellpadding="0" cellspacing="0">'
+    return f"<{table}{rows}</table>>"

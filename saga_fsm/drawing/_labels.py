@@ -69,9 +69,8 @@ def title(diagram: Diagram, theme: Theme) -> str:
 
 
 def _noted(note: Note, theme: Theme) -> str:
-    color, fill = theme.pair("stuck" if note.bad else "completed")
-    head = ("! " if note.bad else "\N{SQUARE ROOT} ") + note.title
-    lines = [font(head, color, 12, bold=True)]
+    color, fill = theme.pair("stuck") if note.bad else (theme.muted, theme.panel)
+    lines = [font(f"! {note.title}" if note.bad else note.title, color, 12, bold=True)]
     lines += [font(part, theme.ink, 10) for line in note.lines for part in wrapped(line)]
     attributes = f'style="rounded" color="{color}" bgcolor="{fill}" cellpadding="3"'
     return _table(lines, attributes, border=1)

@@ -31,8 +31,8 @@ _ARROWS: Final = {
     "operator": "-.->",
 }
 # Dots and dashes begin lists, underscores around a word stress it.
-_MARKUP: Final = re.compile(r"[^\w ]|(?<![^\W_])_|_(?![^\W_])")
-_BARE: Final = {"start": "#32;", "fork": "+"}
+_MARKUP: Final = re.compile(r"[^\w ,:()/]|(?<![^\W_])_|_(?![^\W_])")
+_BARE: Final = {"start": "#32;", "fork": "#43;"}
 
 
 def mermaid_text(diagram: Diagram, *, theme: str = "light") -> str:
@@ -93,6 +93,6 @@ def _edge(edge: Edge, names: Mapping[str, str], frames: Mapping[str, str]) -> st
     target = frames.get(edge.target_frame, names[edge.target])
     numbers = ", ".join(map(str, edge.numbers))
     label = " ".join(part for part in (numbers, *edge.label.splitlines()) if part)
-    arrow = "==>" if edge.numbers else _ARROWS[edge.sort]
+    arrow = "==>" if edge.numbers else "<-.->" if edge.both else _ARROWS[edge.sort]
     said = f'|"{_safe(label)}"|' if label else ""
     return f"  {source} {arrow}{said} {target}"
