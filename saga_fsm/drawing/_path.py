@@ -161,6 +161,10 @@ def told(path: Path, rule: str = "", message: str = "") -> Note:
 
 
 def shortest(findings: Iterable[Any]) -> Any:
-    """Of what a check found, the error with the shortest path; None when none has one."""
-    shown = [x for x in findings if x.level == "error" and x.path is not None]
-    return min(shown, key=lambda finding: len(finding.path), default=None)
+    """
+    The shortest counterexample of what a check found, or None.
+
+    A search goes breadth first, so the first error with a path is the shortest; what comes after
+    those may be shorter, and is a run of participants that promise less than was declared.
+    """
+    return next((x for x in findings if x.level == "error" and x.path is not None), None)

@@ -182,7 +182,8 @@ def test_an_unsafe_report_is_its_shortest_counterexample() -> None:
     """The rule, the message, the moves in words and the replay text stand beside the path."""
     report = check(WEAK)
     drawing = draw(report)
-    shortest = min((x for x in report.findings if x.path and x.level == "error"), key=_length)
+    of_the_saga = [x for x in report.findings if x.path and "must promise" not in x.message]
+    shortest = min(of_the_saga, key=_length)
     assert shortest.path is not None
     assert f"rule {shortest.rule} is broken" in drawing.source
     assert shortest.message in drawing.source
