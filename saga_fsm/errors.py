@@ -293,9 +293,7 @@ class DrawingEngineError(SagaError):
     """
 
     message: str = "no drawing engine was found (dot or graphviz-pure)"
-    remedy: str = (
-        "pip install 'saga-fsm[draw]', or read the DOT text in .source, which needs none"
-    )
+    remedy: str = "pip install 'saga-fsm[draw]', or read the DOT text in .source, which needs none"
     written: str = ""
 
     def __str__(self) -> str:

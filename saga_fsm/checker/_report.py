@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from saga_fsm.checker._text import lines_of, run_of
-from saga_fsm.definition import Contract
+from saga_fsm.definition import Contract, Saga
 from saga_fsm.errors import PropertyViolationError
 from saga_fsm.path import Path
 
@@ -93,6 +93,11 @@ class Report:
     interrupted: bool
     _needs: Needs = attrs.field(repr=False, eq=False)
     _untaken: Untaken | None = attrs.field(repr=False, eq=False)
+
+    @property
+    def definition(self) -> Saga[Any, Any, Any]:
+        """The saga itself."""
+        return self._needs.saga
 
     @property
     def required(self) -> dict[str, Contract]:

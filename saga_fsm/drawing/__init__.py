@@ -121,7 +121,7 @@ def _of_saga(
 
 def _of_report(report: Any, view: str | None) -> Diagram:
     """By the shortest counterexample; without one by the flow, which says what was found."""
-    saga = _saga_of(report)
+    saga: Saga[Any, Any, Any] = report.definition
     checked = f"{report.verdict} ({report.states:,} states, {report.transitions:,} moves)"
     worst = shortest(report.findings)
     if worst is None and view == "machine":
@@ -135,9 +135,3 @@ def _of_report(report: Any, view: str | None) -> Diagram:
         subtitle=f"checked: {checked} \N{MIDDLE DOT} the shortest run that breaks a rule",
         note=told(worst.path, worst.rule, worst.message),
     )
-
-
-def _saga_of(report: Any) -> Saga[Any, Any, Any]:
-    """The saga that a report is of: it keeps it for what it searches late."""
-    saga: Saga[Any, Any, Any] = report._missing.args[0]  # noqa: SLF001 - nowhere else is it kept
-    return saga

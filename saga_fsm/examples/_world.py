@@ -106,14 +106,21 @@ def agrees(guard: Guard, outcome: Outcome[Any]) -> bool:
     """
     Say whether the effects that stand are those that the outcome claims.
 
-    Compensated: none. Stuck on the way back: none but those listed as unresolved. Completed, or
-    stuck on the way forward: what must stand is the business of each world.
+    Compensated: none. Stuck on the way back: none but those listed as unresolved, in the saga that
+    is stuck; what its parent did before stands until that is settled. Completed,
+    or stuck on the way forward: what must stand is the business of each world.
     """
     landed = guard.landed(outcome.run_id)
     if outcome.status is Status.COMPENSATED:
         return not landed
-    if outcome.status is Status.STUCK and "compensate" in outcome.unresolved.values():
-        return landed <= set(outcome.unresolved)
+    if outcome.status is Status.STUCK:
+        owed = [path for path, what in outcome.unresolved.items() if what == "compensate"]
+        stuck = {path.rpartition("/")[0] for path in owed}
+        return all(
+            path in outcome.unresolved
+            for path in landed
+            if any(not saga or path.startswith(f"{saga}/") for saga in stuck)
+        )
     return True
 
 

@@ -19,18 +19,14 @@ def unresolved(machine: Machine, state: State) -> dict[str, str]:
     Each path that is owed something, and what: in definition order.
 
     A scope that is turning back owes the undo of each of its steps that is done or unknown, through
-    nested sagas that are done; one with a compensation of its own is owed as a whole. A scope is
-    turning back, too, when a nested saga of it is: it hears of that failure once the nested saga is
-    compensated, and until then what it has done will not stay (I3).
+    nested sagas that are done; one with a compensation of its own is owed as a whole.
     """
     owed: dict[str, str] = {}
     going_back: dict[str, bool] = {}
-    doomed = _doomed(machine, state)
     for automaton, code in zip(machine.automata, state.codes, strict=True):
         parent = going_back.get(automaton.scope, False) if automaton.scope else False
         if automaton.sort == "scope":
-            back = automaton.path in doomed or _scope_goes_back(automaton, code, parent=parent)
-            going_back[automaton.path] = back
+            going_back[automaton.path] = _scope_goes_back(automaton, code, parent=parent)
             whole = "whole" in automaton.traits
             if code == a.WHOLE_FAILED or (whole and parent and code == a.SCOPE_DONE):
                 owed[automaton.path] = "compensate"
@@ -39,30 +35,6 @@ def unresolved(machine: Machine, state: State) -> dict[str, str]:
             if what is not None:
                 owed[automaton.path] = what
     return owed
-
-
-def _doomed(machine: Machine, state: State) -> set[str]:
-    """Scopes that turn back or will: a failure reaches the parent, if no alternative is left."""
-    doomed: set[str] = set()
-    # A scope is defined before what is in it.
-    for automaton, code in zip(reversed(machine.automata), reversed(state.codes), strict=True):
-        if automaton.sort != "scope":
-            continue
-        if code in a.TURNED_BACK:
-            doomed.add(automaton.path)
-        parent = automaton.scope
-        if automaton.path in doomed and parent and not _may_be_replaced(machine, automaton):
-            doomed.add(parent)
-    return doomed
-
-
-def _may_be_replaced(machine: Machine, scope: Automaton) -> bool:
-    """Whether another alternative is tried when this one is compensated."""
-    block, bracket, index = scope.path.rpartition("[")
-    control = machine.index.get(block)
-    if not bracket or control is None or machine.automata[control].sort != "alternatives":
-        return False
-    return f"{block}[{int(index[:-1]) + 1}]" in machine.index
 
 
 def _scope_goes_back(automaton: Automaton, code: int, *, parent: bool) -> bool:

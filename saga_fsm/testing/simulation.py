@@ -329,10 +329,11 @@ class Simulation:
         self._counts[site] = number + 1
         return self.watch(Visit(site, number, kind, self.key(), self._near(site), **more))
 
-    def _near(self, site: str) -> tuple[str, str]:
+    def _near(self, site: str) -> tuple[str, str, bool]:
         state, index = self.owner.driver.facts.state, self.stage.machine.index
         unit = site if site in index else site.rpartition("/")[0]
-        return state["@saga"], state[unit] if unit in index else ""
+        local = state[unit] if unit in index else ""
+        return state["@saga"], local, self.log.stands(unit)
 
     def ask_operator(self, path: str) -> Fault | None:
         """What the plan lets an operator say about a step on which the run is stuck."""

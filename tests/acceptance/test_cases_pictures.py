@@ -11,7 +11,7 @@ import pytest
 from saga_fsm import Saga, compile_saga, draw
 from saga_fsm.drawing._flow import flow
 from tests.acceptance import stories
-from tests.gallery import EXAMPLES, FOLDER, digest, source
+from tests.gallery import EXAMPLES, FOLDER, digest
 
 
 def test_F52_the_join_is_entered_from_the_ends_of_its_branches_only() -> None:
@@ -51,7 +51,6 @@ def committed(example: str, saga: Saga[Any, Any]) -> bool:
 def test_F52_the_committed_picture_is_the_saga_of_today(example: str) -> None:
     """DOT and SVG in `diagrams/` are drawn from the example as it is: else this fails, and CI."""
     saga: Any = import_module(f"saga_fsm.examples.{example}").saga
-    assert source(example) == draw(saga).source
     assert committed(example, saga)
 
 

@@ -207,14 +207,14 @@ def test_original_04_never_compensates_anything(capsys: Any) -> None:
 
 
 def test_original_04_as_a_machine() -> None:
-    """A table that calls a scope clean, and has no undo, is refuted in three moves."""
+    """A table that calls a scope clean, and has no undo, says compensated while a step is open."""
 
     def never(row: Row, at: dict[str, int]) -> Row | None:
         if row.name.startswith("undo "):
             return None
         return changed(row, guard=row.guard[:1]) if row.name == "@saga clean" else row
 
-    assert breaches(OIPS, never)["I2", "O"] == ["start", "done(O)", "rejected(P)"]
+    assert breaches(OIPS, never)["I2", "O"] == ["start", "transient(O)"]
 
 
 def test_original_04_mended_by_half_dies_in_the_next_line() -> None:

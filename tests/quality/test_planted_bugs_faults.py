@@ -84,13 +84,13 @@ def engine(what: str) -> Any:
 def _(patch: Any) -> None:
     again = recovery.again
 
-    def wrong(*given: Any) -> Any:
-        facts, _, _, effect, _, todo = given
+    def wrong(*given: Any) -> None:
+        facts, _, _, effect, _, todo, _ = given
         if type(effect).__name__ == "Call" and facts.machine.knows(f"rejected({effect.target})"):
-            facts.flight.pop(("call", effect.target), None)
-            todo.append((f"rejected({effect.target})", None))
-            return []
-        return again(*given)
+            facts.flight.pop(facts.latest("call", effect.target))
+            todo.append((facts.machine.event("rejected", effect.target), None))
+            return
+        again(*given)
 
     patch.setattr(drivers, "again", wrong)
 
