@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from saga_fsm.compiler._order import Order
 from saga_fsm.compiler._steps import StepRows, owed_by_step, traits_of_step
-from saga_fsm.compiler._table import Table
+from saga_fsm.compiler._table import Table, one_of
 from saga_fsm.definition.kinds import Kind
 from saga_fsm.definition.layout import (
     ROOT,
@@ -26,11 +26,11 @@ from saga_fsm.machine._table import Fork, Literal, Update
 
 Unit = PlacedStep | PlacedScope
 
-_RUNNING = frozenset({a.SCOPE_RUNNING})
-_COMMITTED = frozenset({a.SCOPE_COMMITTED})
-_UNDOING = frozenset({a.SCOPE_UNDOING})
-_HALTED = frozenset({a.SCOPE_HALTING, a.SCOPE_INTERRUPTED})
-_TO_UNDO = frozenset({a.DONE, a.UNKNOWN})
+_RUNNING = one_of(a.SCOPE_RUNNING)
+_COMMITTED = one_of(a.SCOPE_COMMITTED)
+_UNDOING = one_of(a.SCOPE_UNDOING)
+_HALTED = one_of(a.SCOPE_HALTING, a.SCOPE_INTERRUPTED)
+_TO_UNDO = one_of(a.DONE, a.UNKNOWN)
 _ALL = frozenset(range(a.FIRST_LABEL))
 _NOT_FLIGHT = _ALL - a.FLIGHT
 
@@ -173,12 +173,12 @@ class Network:
     def exit(self, block: Placed) -> list[Literal]:
         """The literals that say that a block has ended forward."""
         if isinstance(block, PlacedStep):
-            return [(self.at(block.path), frozenset({a.DONE}))]
+            return [(self.at(block.path), one_of(a.DONE))]
         if isinstance(block, PlacedScope):
-            return [(self.at(block.path), frozenset({a.SCOPE_DONE}))]
+            return [(self.at(block.path), one_of(a.SCOPE_DONE))]
         if isinstance(block, PlacedParallel):
             return [literal for branch in block.branches for literal in self.exit(branch)]
-        return [(self.at(block.path), frozenset({a.BLOCK_DONE}))]
+        return [(self.at(block.path), one_of(a.BLOCK_DONE))]
 
     def wire(self, block: Placed, entry: Sequence[Literal]) -> None:
         """The rows that let a block start after ``entry``, and those of what is inside it."""
@@ -211,7 +211,7 @@ class Network:
         """Start a unit: before the tail while its scope runs, in the tail once it is committed."""
         scope_path = self._parent(block) if isinstance(block, PlacedScope) else block.scope
         v, scope = self.at(path), self.at(scope_path)
-        own: Literal = (v, frozenset({first}))
+        own: Literal = (v, one_of(first))
         name = f"enter {path}"
         if block.tail or block.gated:
             self.table.when(name, v, [own, (scope, _COMMITTED), *entry], [(v, target)])
@@ -226,7 +226,7 @@ class Network:
 
     def _turn_back(self, path: str, failed: int, scope: int) -> None:
         v = self.at(path)
-        guard = [(v, frozenset({failed})), (scope, _RUNNING)]
+        guard = [(v, one_of(failed)), (scope, _RUNNING)]
         self.table.when(f"fail {path}", v, guard, [(scope, a.SCOPE_HALTING)])
 
     def _step(self, placed: PlacedStep) -> None:
@@ -244,10 +244,8 @@ class Network:
         v, scope = self._decide(block, entry)
         for k, (label, branch) in enumerate(block.branches):
             code = a.FIRST_LABEL + k
-            chosen: Literal = (v, frozenset({code}))
-            self.table.on(
-                "chose", block.path, v, frozenset({a.DECIDING}), [(v, code)], argument=label
-            )
+            chosen: Literal = (v, one_of(code))
+            self.table.on("chose", block.path, v, one_of(a.DECIDING), [(v, code)], argument=label)
             ends = [] if branch is None else self.exit(branch)
             guard = [chosen, (scope, a.FORWARD), *ends]
             self.table.when(f"{block.path}={label} done", v, guard, [(v, a.BLOCK_DONE)])
@@ -260,13 +258,11 @@ class Network:
         exits = [self.exit(copy) for copy in block.body]
         for n in range(most + 1):
             code = a.FIRST_LABEL + n
-            self.table.on(
-                "items", block.path, v, frozenset({a.DECIDING}), [(v, code)], argument=str(n)
-            )
+            self.table.on("items", block.path, v, one_of(a.DECIDING), [(v, code)], argument=str(n))
             ends = [
                 x for e in (exits[:n] if block.concurrent else exits[max(n - 1, 0) : n]) for x in e
             ]
-            guard = [(v, frozenset({code})), (scope, a.FORWARD), *ends]
+            guard = [(v, one_of(code)), (scope, a.FORWARD), *ends]
             self.table.when(f"{block.path}={n} done", v, guard, [(v, a.BLOCK_DONE)])
         for i, copy in enumerate(block.body):
             more = frozenset(range(a.FIRST_LABEL + i + 1, a.FIRST_LABEL + most + 1))
@@ -279,10 +275,10 @@ class Network:
         """Ask the chooser; that it raises turns back before the tail, and is stuck in it."""
         v, scope = self.at(block.path), self.at(block.scope)
         self._enter(block.path, block, entry, a.BLOCK_PENDING, a.DECIDING)
-        asked = frozenset({a.DECIDING})
+        asked = one_of(a.DECIDING)
         if block.tail:
             self.table.on("chooser_failed", block.path, v, asked, [(v, a.CHOICE_STUCK)])
-            stuck = frozenset({a.CHOICE_STUCK})
+            stuck = one_of(a.CHOICE_STUCK)
             self.table.on("retry", block.path, v, stuck, [(v, a.DECIDING)])
         else:
             self.table.on("chooser_failed", block.path, v, asked, [(v, a.CHOOSER_FAILED)])
@@ -291,13 +287,13 @@ class Network:
 
     def _alternatives(self, block: PlacedAlternatives, entry: Sequence[Literal]) -> None:
         v, scope = self.at(block.path), self.at(block.scope)
-        pending: Literal = (v, frozenset({a.BLOCK_PENDING}))
+        pending: Literal = (v, one_of(a.BLOCK_PENDING))
         for option in block.options:
             self._enter(option.path, option, entry, a.SCOPE_PENDING, a.SCOPE_RUNNING)
             self.wire_scope(option)
-            done: Literal = (self.at(option.path), frozenset({a.SCOPE_DONE}))
+            done: Literal = (self.at(option.path), one_of(a.SCOPE_DONE))
             self.table.when(f"{block.path} done", v, [pending, done], [(v, a.BLOCK_DONE)])
-            entry = [(self.at(option.path), frozenset({a.SCOPE_COMPENSATED})), pending]
+            entry = [(self.at(option.path), one_of(a.SCOPE_COMPENSATED)), pending]
         if not block.tail:
             self._turn_back(block.options[-1].path, a.SCOPE_COMPENSATED, scope)
 
@@ -307,7 +303,7 @@ class Network:
         """The rows of a scope's own automaton, and of all that is in it."""
         v = self.at(scope.path)
         if scope.parent is None:
-            pending = frozenset({a.SCOPE_PENDING})
+            pending = one_of(a.SCOPE_PENDING)
             self.table.on("start", "", v, pending, [(v, a.SCOPE_RUNNING)])
         entry: list[Literal] = []
         if scope.given is not None:
@@ -338,11 +334,11 @@ class Network:
     def _back(self, scope: PlacedScope, v: int, order: Order) -> None:
         """Halt, drain, undo, clean."""
         rest = self._rest(scope.path)
-        halting = frozenset({a.SCOPE_HALTING})
+        halting = one_of(a.SCOPE_HALTING)
         self.table.when(f"{scope.path} drained", v, [(v, halting), *rest], [(v, a.SCOPE_UNDOING)])
         if scope.parent is not None:
             parent = self.at(scope.parent)
-            interrupted = frozenset({a.SCOPE_INTERRUPTED})
+            interrupted = one_of(a.SCOPE_INTERRUPTED)
             self.table.when(
                 f"interrupt {scope.path}",
                 v,
@@ -362,7 +358,7 @@ class Network:
         guard.extend((self.at(path), a.CLEAN) for path in order.successors[unit.path])
         name = f"undo {unit.path}"
         if isinstance(unit, PlacedScope):
-            held, done = frozenset({a.SCOPE_HELD}), frozenset({a.SCOPE_DONE})
+            held, done = one_of(a.SCOPE_HELD), one_of(a.SCOPE_DONE)
             if unit.compensate is None:
                 self.table.when(name, v, [(v, held | done), *guard], [(v, a.SCOPE_UNDOING)])
             else:
@@ -371,13 +367,13 @@ class Network:
         elif unit.kind is Kind.COMPENSATABLE:
             self.table.when(name, v, [(v, _TO_UNDO), *guard], [(v, a.COMPENSATING)])
         elif unit.kind is Kind.READONLY and not unit.tail:
-            done = frozenset({a.DONE})
+            done = one_of(a.DONE)
             self.table.when(f"release {unit.path}", v, [(v, done), *guard], [(v, a.COMPENSATED)])
 
     def _whole(self, scope: PlacedScope, v: int) -> None:
         """The compensation of a nested saga as a whole: as that of a step."""
-        at = frozenset({a.WHOLE_COMPENSATING})
-        waiting, failed = frozenset({a.WHOLE_WAITING}), frozenset({a.WHOLE_FAILED})
+        at = one_of(a.WHOLE_COMPENSATING)
+        waiting, failed = one_of(a.WHOLE_WAITING), one_of(a.WHOLE_FAILED)
         bound = scope.compensation_retry.bound
         after = a.WHOLE_FAILED if bound == "none" else a.WHOLE_WAITING
         on, path = self.table.on, scope.path
@@ -402,7 +398,7 @@ class Network:
             if (v, a.SCOPE_COMMITTED) in self.commit(pivot.scope)
         ]
         quiet: list[Literal] = [(pivot, _NOT_FLIGHT) for pivot in pivots]
-        is_open = frozenset({a.STOP_OPEN})
+        is_open = one_of(a.STOP_OPEN)
         running: Literal = (v, _RUNNING)
         for kind, target in events:
             heard = [(v, a.SCOPE_HALTING), (stop, a.STOP_HEARD)]
@@ -414,9 +410,9 @@ class Network:
             late = [(v, _COMMITTED)]
             refused = [(stop, a.STOP_REFUSED)]
             self.table.on(kind, target, stop, is_open, refused, guard=late)
-        waiting: Literal = (stop, frozenset({a.STOP_ASKED}))
-        past = frozenset({a.SCOPE_COMMITTED, a.SCOPE_DONE})
-        back = frozenset({a.SCOPE_HALTING, a.SCOPE_UNDOING, a.SCOPE_COMPENSATED})
+        waiting: Literal = (stop, one_of(a.STOP_ASKED))
+        past = one_of(a.SCOPE_COMMITTED, a.SCOPE_DONE)
+        back = one_of(a.SCOPE_HALTING, a.SCOPE_UNDOING, a.SCOPE_COMPENSATED)
         name = f"{stop_path(scope.path)} refused"
         self.table.when(name, stop, [waiting, (v, past)], [(stop, a.STOP_REFUSED)])
         name = f"{stop_path(scope.path)} heard"

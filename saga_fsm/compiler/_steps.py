@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saga_fsm.compiler._table import Table
+from saga_fsm.compiler._table import Table, one_of
 from saga_fsm.definition.kinds import Kind
 from saga_fsm.definition.layout import PlacedStep
 from saga_fsm.machine import Call, Compensate, Effect, Query, SetTimer
@@ -12,11 +12,7 @@ from saga_fsm.machine import _alphabet as a
 from saga_fsm.machine._table import Update
 
 
-CALLED = frozenset({a.STARTED, a.RESTARTED})
-
-
-def _is(*codes: int) -> frozenset[int]:
-    return frozenset(codes)
+CALLED = one_of(a.STARTED, a.RESTARTED)
 
 
 def owed_by_step(path: str) -> dict[int, Effect]:
@@ -100,16 +96,16 @@ class StepRows:
         self.on("transient", CALLED, a.WAITING if again else ask(placed))
         may_repeat = placed.contract.idempotent or placed.kind is Kind.READONLY
         self.on("unknown", CALLED, a.WAITING if again and may_repeat else ask(placed))
-        self.on("retry", _is(a.WAITING), a.RESTARTED)
+        self.on("retry", one_of(a.WAITING), a.RESTARTED)
         if bound == "bounded":
-            self.on("exhausted", _is(a.WAITING), ask(placed))
+            self.on("exhausted", one_of(a.WAITING), ask(placed))
 
     def _rejected(self) -> None:
         placed = self.placed
         if placed.kind is Kind.COMPENSATABLE:
             if placed.contract.sticky:
-                self.on("rejected", _is(a.STARTED), a.REJECTED)
-                self.on("rejected", _is(a.RESTARTED), a.UNKNOWN)
+                self.on("rejected", one_of(a.STARTED), a.REJECTED)
+                self.on("rejected", one_of(a.RESTARTED), a.UNKNOWN)
             else:
                 self.on("rejected", CALLED, a.UNKNOWN)
         elif placed.kind is Kind.PIVOT or (placed.kind is Kind.READONLY and not placed.tail):
@@ -121,47 +117,47 @@ class StepRows:
         placed = self.placed
         # A retriable's effect is owed: that it did not land is no end of it.
         absent = a.STUCK if placed.kind is Kind.RETRIABLE else a.REJECTED
-        self.on("landed", _is(a.QUERYING), a.DONE)
-        self.on("absent", _is(a.QUERYING), absent)
-        self.on("transient", _is(a.QUERYING), a.QUERY_WAITING)
-        self.on("unknown", _is(a.QUERYING), a.QUERY_WAITING)
-        self.on("retry", _is(a.QUERY_WAITING), a.QUERYING)
+        self.on("landed", one_of(a.QUERYING), a.DONE)
+        self.on("absent", one_of(a.QUERYING), absent)
+        self.on("transient", one_of(a.QUERYING), a.QUERY_WAITING)
+        self.on("unknown", one_of(a.QUERYING), a.QUERY_WAITING)
+        self.on("retry", one_of(a.QUERY_WAITING), a.QUERYING)
         if placed.retry.bound != "forever":
-            self.on("exhausted", _is(a.QUERY_WAITING), lost(placed))
+            self.on("exhausted", one_of(a.QUERY_WAITING), lost(placed))
 
     def _compensation(self) -> None:
         bound = self.placed.compensation_retry.bound
         failed = a.COMPENSATION_FAILED if bound == "none" else a.COMPENSATION_WAITING
-        self.on("compensated", _is(a.COMPENSATING), a.COMPENSATED)
-        self.on("transient", _is(a.COMPENSATING), failed)
-        self.on("unknown", _is(a.COMPENSATING), failed)
-        self.on("retry", _is(a.COMPENSATION_WAITING), a.COMPENSATING)
+        self.on("compensated", one_of(a.COMPENSATING), a.COMPENSATED)
+        self.on("transient", one_of(a.COMPENSATING), failed)
+        self.on("unknown", one_of(a.COMPENSATING), failed)
+        self.on("retry", one_of(a.COMPENSATION_WAITING), a.COMPENSATING)
         if bound == "bounded":
-            self.on("exhausted", _is(a.COMPENSATION_WAITING), a.COMPENSATION_FAILED)
-        self.on("retry", _is(a.COMPENSATION_FAILED), a.COMPENSATING)
+            self.on("exhausted", one_of(a.COMPENSATION_WAITING), a.COMPENSATION_FAILED)
+        self.on("retry", one_of(a.COMPENSATION_FAILED), a.COMPENSATING)
 
     def _late(self) -> None:
         if self.placed.kind in {Kind.COMPENSATABLE, Kind.PIVOT}:
-            self.on("late_done", _is(a.REJECTED), a.ALARM)
+            self.on("late_done", one_of(a.REJECTED), a.ALARM)
         if self.placed.kind is Kind.COMPENSATABLE and not self.placed.contract.fenced:
-            self.on("late_done", _is(a.COMPENSATED), a.ALARM)
+            self.on("late_done", one_of(a.COMPENSATED), a.ALARM)
 
     def _operator(self) -> None:
         placed = self.placed
         queried = placed.step.query is not None and not placed.contract.fenced
-        self.on("retry", _is(a.STUCK), a.QUERYING if queried else a.RESTARTED)
-        self.on("resolve", _is(a.STUCK), a.DONE, "done")
+        self.on("retry", one_of(a.STUCK), a.QUERYING if queried else a.RESTARTED)
+        self.on("resolve", one_of(a.STUCK), a.DONE, "done")
         if placed.kind in {Kind.PIVOT, Kind.COMPENSATABLE}:
-            self.on("resolve", _is(a.STUCK), a.REJECTED, "not_landed")
+            self.on("resolve", one_of(a.STUCK), a.REJECTED, "not_landed")
         if placed.kind is Kind.COMPENSATABLE:
-            back = _is(a.COMPENSATION_FAILED, a.ALARM)
-            self.on("retry", _is(a.ALARM), a.COMPENSATING)
+            back = one_of(a.COMPENSATION_FAILED, a.ALARM)
+            self.on("retry", one_of(a.ALARM), a.COMPENSATING)
             for source in sorted(back):
-                self.on("resolve", _is(source), a.COMPENSATED, "compensated")
-                self.on("resolve", _is(source), a.REJECTED, "not_landed")
+                self.on("resolve", one_of(source), a.COMPENSATED, "compensated")
+                self.on("resolve", one_of(source), a.REJECTED, "not_landed")
         if placed.kind is Kind.PIVOT:
             # A pivot has no compensation: all that can be said is that the alarm was false.
-            self.on("resolve", _is(a.ALARM), a.REJECTED, "not_landed")
+            self.on("resolve", one_of(a.ALARM), a.REJECTED, "not_landed")
 
     def _give_up(self) -> None:
         """A wait ends when the scope turns back; a pivot's and a retriable's goes on."""
@@ -175,6 +171,6 @@ class StepRows:
             self._give_up_to(a.WAITING, a.REJECTED)
 
     def _give_up_to(self, source: int, target: int) -> None:
-        halting = _is(a.SCOPE_HALTING, a.SCOPE_INTERRUPTED)
-        guard = [(self.v, _is(source)), (self.scope, halting)]
+        halting = one_of(a.SCOPE_HALTING, a.SCOPE_INTERRUPTED)
+        guard = [(self.v, one_of(source)), (self.scope, halting)]
         self.table.when(f"give up waiting {self.path}", self.v, guard, [(self.v, target)])

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import cache
+from itertools import compress
 
 from saga_fsm.machine import Automaton, Effect, Event, Row
-from saga_fsm.machine._table import Literal, Update
+from saga_fsm.machine._table import Guard, Literal, Update
+
+
+@cache
+def one_of(*codes: int) -> frozenset[int]:
+    """Some local states: made once, since thousands of rows ask for the same ones."""
+    return frozenset(codes)
 
 
 class Table:
@@ -17,7 +25,10 @@ class Table:
         self._drafts: list[tuple[str, str, str | None, tuple[str, ...], tuple[str, ...]]] = []
         self._initial: list[int] = []
         self.owed: list[dict[int, Effect]] = []
-        self._events: dict[tuple[str, str, str], Event] = {}
+        # Equal parts are made once: a large table is thousands of the same few.
+        self._events: dict[Event, Event] = {}
+        self._guards: dict[Guard, Guard] = {}
+        self._literals: dict[Literal, Literal] = {}
         self._automata: list[Automaton] = []
 
     def add(  # noqa: PLR0913 - the parts of an automaton
@@ -41,11 +52,8 @@ class Table:
 
     def event(self, kind: str, target: str = "", argument: str = "") -> Event:
         """One event value per text."""
-        key = (kind, target, argument)
-        known = self._events.get(key)
-        if known is None:
-            self._events[key] = known = Event.of(kind, target, argument)
-        return known
+        event = Event.of(kind, target, argument)
+        return self._events.setdefault(event, event)
 
     def on(  # noqa: PLR0913 - a row is written on one line, as in machine.md
         self,
@@ -60,12 +68,21 @@ class Table:
     ) -> None:
         """Add an input row of automaton ``v``: its own literal first, since it fails first."""
         event = self.event(kind, target, argument)
-        row = Row(event, str(event), v, ((v, source), *guard), tuple(updates), self._automata)
-        self.rows.append(row)
+        whole = self._shared(((v, source), *guard))
+        self.rows.append(Row(event, event, v, whole, tuple(updates), self._automata))
 
     def when(self, name: str, v: int, guard: Sequence[Literal], updates: Sequence[Update]) -> None:
         """Add an internal row of automaton ``v``."""
-        self.rows.append(Row(None, name, v, tuple(guard), tuple(updates), self._automata))
+        whole = self._shared(tuple(guard))
+        self.rows.append(Row(None, name, v, whole, tuple(updates), self._automata))
+
+    def _shared(self, guard: Guard) -> Guard:
+        """One guard value per content: most rows of a step ask the same few things."""
+        known = self._guards.get(guard)
+        if known is None:
+            known = tuple(self._literals.setdefault(literal, literal) for literal in guard)
+            self._guards[known] = known
+        return known
 
     def pruned(self) -> tuple[list[Automaton], list[Row]]:
         """
@@ -76,34 +93,49 @@ class Table:
         """
         reached = [{code} for code in self._initial]
         live = self._live_rows(reached)
-        interned: dict[frozenset[int], frozenset[int]] = {}
-        full = [frozenset(codes) for codes in reached]
-        for row in live:
-            guard = []
-            for v, allowed in row.guard:
-                kept = allowed & full[v]
-                if v == row.automaton or kept != full[v]:
-                    guard.append((v, interned.setdefault(kept, kept)))
-            row.guard = tuple(guard)
+        self._guards.clear()
+        self._narrow(live, [frozenset(codes) for codes in reached])
         self._finish(reached)
         return self._automata, live
 
     def _live_rows(self, reached: list[set[int]]) -> list[Row]:
-        waiting: Iterable[tuple[int, Row]] = enumerate(self.rows)
-        live: set[int] = set()
-        before = -1
-        while len(live) != before:
-            before = len(live)
+        rows = self.rows
+        live = bytearray(len(rows))
+        waiting: Sequence[int] = range(len(rows))
+        while True:
             blocked = []
-            for number, row in waiting:
-                if any(allowed.isdisjoint(reached[v]) for v, allowed in row.guard):
-                    blocked.append((number, row))
+            for number in waiting:
+                row = rows[number]
+                for v, allowed in row.guard:
+                    if allowed.isdisjoint(reached[v]):
+                        blocked.append(number)
+                        break
                 else:
-                    live.add(number)
+                    live[number] = True
                     for v, x in row.update:
                         reached[v].add(x)
+            if len(blocked) == len(waiting):
+                return list(compress(rows, live))
             waiting = blocked
-        return [row for number, row in enumerate(self.rows) if number in live]
+
+    def _narrow(self, live: list[Row], full: list[frozenset[int]]) -> None:
+        """Ask only for codes that can be reached, and not for what is always true."""
+        known: dict[tuple[int, Guard], Guard] = {}
+        sets: dict[frozenset[int], frozenset[int]] = {}
+        literals = self._literals
+        for row in live:
+            key = (row.automaton, row.guard)
+            narrow = known.get(key)
+            if narrow is None:
+                parts = []
+                for v, allowed in row.guard:
+                    codes = allowed & full[v]
+                    if v == row.automaton or codes != full[v]:
+                        literal = (v, sets.setdefault(codes, codes))
+                        parts.append(literals.setdefault(literal, literal))
+                narrow = tuple(parts)
+                known[key] = narrow = row.guard if narrow == row.guard else narrow
+            row.guard = narrow
 
     def _finish(self, reached: list[set[int]]) -> None:
         for draft, initial, codes, owed in zip(

@@ -39,6 +39,7 @@ from typing import Any
 from saga_fsm.errors import NoTransitionError, StateSpaceLimitError
 from saga_fsm.machine import _alphabet as a
 from saga_fsm.machine._alphabet import CancelTimer, Effect, Event, Finished, SetTimer, Status
+from saga_fsm.machine._index import Index
 from saga_fsm.machine._print import describe
 from saga_fsm.machine._reasons import reason
 from saga_fsm.machine._recall import Decision, Recall
@@ -84,11 +85,8 @@ class Machine:
         self._freeze: Any = tuple if wide else bytes
         self.initial = State(self._freeze(x.locals[0] for x in self.automata), self)
         self._owed = [automaton.owed for automaton in self.automata]
-        self._inputs: dict[str, list[Row]] = {}
-        # Per automaton and code: the internal rows that ask for that code. One shared list each.
-        self._watching: list[dict[int, list[Row]]] = [{} for _ in self.automata]
-        self.events: tuple[Event, ...] = ()
-        self._index_rows()
+        self._index = Index(self.rows, len(self.automata))
+        self.events = self._index.events
         # A pure function asked the same thing by every run: remembered, within some megabytes.
         self._memo: dict[tuple[Codes, str], Move] = {}
         self._said: dict[tuple[str, str, str], Event] = {}
@@ -96,22 +94,6 @@ class Machine:
         self._recall = Recall(self._memo_size)
         self._owing = _any_of(a.OWING)
         self._failed = _any_of(a.BROKEN)
-
-    def _index_rows(self) -> None:
-        events: list[Event] = []
-        for row in self.rows:
-            if row.event is None:
-                for v, allowed in row.guard:
-                    watching = self._watching[v]
-                    for code in allowed:
-                        watching.setdefault(code, []).append(row)
-            else:
-                known = self._inputs.get(row.event)
-                if known is None:
-                    self._inputs[row.event] = known = []
-                    events.append(row.event)
-                known.append(row)
-        self.events = tuple(events)
 
     # ------------------------------------------------------------------ deciding
 
@@ -140,7 +122,7 @@ class Machine:
         if decision is None:
             decision = self._work_out(codes, event)
             if decision is None:
-                if event not in self._inputs:
+                if event not in self._index:
                     raise self._unknown_event(state, event)
                 return Move(state, _NO_EFFECTS, reason(self, state, event))
         changes, effects, may_rest = decision
@@ -157,7 +139,7 @@ class Machine:
     def _work_out(self, codes: Codes, event: str) -> Decision | None:
         """Apply the row of an event, and settle; None when no row holds."""
         read: set[int] = set()
-        for row in self._inputs.get(event, ()):
+        for row in self._index.of(event):
             for v, allowed in row.guard:
                 read.add(v)
                 if codes[v] not in allowed:
@@ -180,7 +162,7 @@ class Machine:
 
         Adds every automaton that is read to ``read``; gives those that are written, in order.
         """
-        watching = self._watching
+        watching = self._index.watching
         todo = []
         for v, x in first.update:
             codes[v] = x
@@ -188,7 +170,7 @@ class Machine:
         written = set(todo)
         while todo:
             v = todo.pop()
-            for row in watching[v].get(codes[v], ()):
+            for row in watching(v, codes[v]):
                 for w, allowed in row.guard:
                     read.add(w)
                     if codes[w] not in allowed:
@@ -227,7 +209,7 @@ class Machine:
         return tuple(
             event
             for event in self.events
-            if any(all(codes[v] in ok for v, ok in row.guard) for row in self._inputs[event])
+            if any(all(codes[v] in ok for v, ok in row.guard) for row in self._index.of(event))
         )
 
     def replay(self, path: Iterable[str]) -> tuple[Move, ...]:
@@ -242,7 +224,7 @@ class Machine:
 
     def knows(self, event: str) -> bool:
         """Whether the event is in the alphabet: some state has a row for it."""
-        return event in self._inputs
+        return event in self._index
 
     def event(self, kind: str, target: str = "", argument: str = "") -> Event:
         """The event of these parts, made once."""

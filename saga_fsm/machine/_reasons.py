@@ -35,7 +35,7 @@ _FIXED = {
 
 def reason(machine: Machine, state: State | None, event: str, local: int | None = None) -> str:
     """The reason for one event in a state, or in one local state of its automaton."""
-    rows = machine._inputs[event]  # noqa: SLF001 - one room
+    rows = machine._index.of(event)  # noqa: SLF001 - one room
     v = rows[0].automaton
     kind = rows[0].event.kind  # type: ignore[union-attr]
     code = local if state is None else state.codes[v]

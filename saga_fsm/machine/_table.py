@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Codes: TypeAlias = bytes | tuple[int, ...]
 Literal: TypeAlias = tuple[int, frozenset[int]]
+Guard: TypeAlias = tuple[Literal, ...]
 Update: TypeAlias = tuple[int, int]
 Fork: TypeAlias = tuple[int, ...]
 
@@ -64,7 +65,7 @@ class Row:
         event: Event | None,
         name: str,
         automaton: int,
-        guard: tuple[Literal, ...],
+        guard: Guard,
         update: tuple[Update, ...],
         automata: tuple[Automaton, ...] | list[Automaton],
     ) -> None:
