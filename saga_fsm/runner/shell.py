@@ -151,8 +151,10 @@ class Shell:
         )
 
     def answered(self, leg: Leg, value: Any, error: BaseException | None) -> None:
-        """A call that was in flight has ended."""
+        """A call that was in flight has ended; a deadline that came while it was comes first."""
         self.flying -= 1
+        if self.timers:
+            self.ring("deadline")
         self.settle(leg, value, error)
 
     def settle(self, leg: Leg, value: Any, error: BaseException | None) -> None:
@@ -166,14 +168,14 @@ class Shell:
         if not isinstance(error, Exception | asyncio.CancelledError):
             self.interrupted(error)
 
-    def ring(self) -> None:
-        """Let the timers ring whose time has come, earliest first."""
+    def ring(self, only: str = "") -> None:
+        """Let the timers ring whose time has come, earliest first: all, or those of one sort."""
         if not self.timers:
             return
         now = self.clock.now()
         for key, at in sorted(self.timers.items(), key=lambda pair: pair[1]):
             # What an earlier one set anew, or took back, does not ring.
-            if at <= now and self.timers.get(key) == at:
+            if at <= now and self.timers.get(key) == at and only in {"", key[0]}:
                 del self.timers[key]
                 self.take(self.driver.woke(key, now))
 

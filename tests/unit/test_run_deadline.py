@@ -31,6 +31,9 @@ class Scene:
 
         return step(action, name=name, compensate=undo, **options)
 
+    async def forever(self) -> None:
+        """Wait for nothing."""
+
     def slow(self) -> None:
         """Take a hundred seconds of the run's own clock."""
         self.clock.wait(None, 100.0, busy=False)
@@ -91,6 +94,23 @@ def test_an_async_action_is_not_cancelled_by_the_deadline() -> None:
 
     turned_back(asyncio.run(main()))
     assert scene.calls == ["a", "-a(a)"]
+
+
+def test_a_deadline_is_heard_between_calls_that_never_yield() -> None:
+    """A chain of async actions that give the loop no time is turned back all the same."""
+    scene = Scene()
+
+    async def act(ctx: Any) -> str:
+        scene.calls.append(ctx.step)
+        await scene.clock.wait_async(scene.forever, 40.0, busy=False)
+        return "x"
+
+    def undo(ctx: Any, result: object) -> None:
+        scene.calls.append(f"-{ctx.step}")
+
+    steps = [step(act, name=name, compensate=undo) for name in "zabc"]
+    turned_back(asyncio.run(arun(Saga("s", *steps, deadline=60.0), clock=scene.clock)))
+    assert scene.calls == ["z", "a", "-a", "-z"]
 
 
 def test_a_timeout_cuts_what_a_deadline_does_not() -> None:
