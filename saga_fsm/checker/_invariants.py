@@ -16,6 +16,7 @@ from saga_fsm.compiler import Order
 from saga_fsm.definition import Kind
 from saga_fsm.definition.layout import Layout
 from saga_fsm.machine import State, Status
+from saga_fsm.machine._alphabet import FIRST_LABEL
 
 
 Breaches = Iterator[tuple[str, str, str]]
@@ -165,8 +166,11 @@ class Invariants:
 
 
 def _locals(state: State) -> dict[str, str]:
-    automata = state.machine.automata
-    return {x.path: x.local(code) for x, code in zip(automata, state.codes, strict=True)}
+    # A label is the user's word: one that is called "stuck" is no local state of that name.
+    return {
+        x.path: x.local(code) if code < FIRST_LABEL else f"={x.local(code)}"
+        for x, code in zip(state.machine.automata, state.codes, strict=True)
+    }
 
 
 def _locks(layout: Layout) -> Iterator[tuple[str, str, list[str]]]:

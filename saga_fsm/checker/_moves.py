@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import attrs
-
 from saga_fsm.definition import Kind
 from saga_fsm.definition.layout import (
     ROOT,
@@ -20,7 +18,7 @@ from saga_fsm.definition.layout import (
     PlacedScope,
     PlacedStep,
 )
-from saga_fsm.machine import Codes, Machine, State
+from saga_fsm.machine import Codes, Machine
 
 
 Breaches = Iterator[tuple[str, str, str]]
@@ -44,15 +42,6 @@ _OPEN = {"started", "restarted", "waiting", "querying", "query_waiting", "stuck"
 _FORWARD = _OPEN | {"done", "unknown"}
 
 
-@attrs.frozen
-class _Pivot:
-    """One pivot: what it makes final, and the retriables that have to wait for it, or may not."""
-
-    path: str
-    final: list[str]
-    waits: list[tuple[str, bool]]
-
-
 class Moves:
     """What no move may do; ``broken(before, after)`` gives rule, step and sentence."""
 
@@ -63,67 +52,69 @@ class Moves:
         scope_of |= {
             path: scope.parent for path, scope in layout.scopes.items() if scope.parent is not None
         }
-        at, automata = machine.index, machine.automata
-        # Millions of moves are looked at: by number, and by name only where there may be a breach.
-        self._scope_of = [
-            (at[path], automata[at[path]].locals[0], at[scope], self._codes(at[scope], _BACK))
-            for path, scope in scope_of.items()
-        ]
-        self._ended = self._codes(0, _ENDED)
-        self._pivots = [
-            _pivot(layout, path, placed)
-            for path, placed in layout.steps.items()
-            if placed.kind is Kind.PIVOT
-        ]
-        self._of_pivots = sorted(
-            {at[x] for pivot in self._pivots for x in (*pivot.final, *dict(pivot.waits))}
+        at = machine.index
+        # Many moves are looked at: all is kept by number, and asked of what has changed alone.
+        self._scope = {at[path]: at[scope] for path, scope in scope_of.items()}
+        self._first = [automaton.locals[0] for automaton in machine.automata]
+        self._back = self._codes(_BACK, "scope")
+        self._ended = self._codes(_ENDED, "scope")
+        self._done = self._codes({"done"}, "step")
+        self._open = self._codes(_OPEN, "step")
+        self._forward = self._codes(_FORWARD, "step")
+        self._undoing = self._codes({"compensating"}, "step")
+        # Per step: the pivots that make it final; those that it waits for, on every run or on some.
+        self._final: dict[int, list[int]] = {}
+        self._waits: dict[int, list[tuple[int, bool]]] = {}
+        for path, placed in layout.steps.items():
+            if placed.kind is Kind.PIVOT:
+                self._read(layout, path, placed)
+
+    def _codes(self, names: set[str], sort: str) -> frozenset[int]:
+        return frozenset(
+            code
+            for automaton in self.machine.automata
+            if automaton.sort == sort
+            for code in automaton.locals
+            if automaton.local(code) in names
         )
 
-    def _codes(self, v: int, names: set[str]) -> frozenset[int]:
-        automaton = self.machine.automata[v]
-        return frozenset(code for code in automaton.locals if automaton.local(code) in names)
+    def _read(self, layout: Layout, path: str, placed: PlacedStep) -> None:
+        at, pivot = self.machine.index, self.machine.index[path]
+        for scope in _committed(layout, placed.scope):
+            direct = set(_always(scope.body))
+            for inside, other, later in _inside(layout, scope):
+                # What comes after the pivot may still turn back by itself: an alternative.
+                if other.kind is Kind.COMPENSATABLE and not later:
+                    self._final.setdefault(at[inside], []).append(pivot)
+                elif other.kind is Kind.RETRIABLE:
+                    # Whether each run that comes to it has to take the pivot.
+                    self._waits.setdefault(at[inside], []).append((pivot, path in direct))
 
     def broken(self, before: Codes, after: Codes) -> Breaches:
         """Every breach of this move."""
         if before[0] in self._ended and after[0] != before[0]:
             root = self.machine.automata[0].local
             yield "I9", "", f"the run had ended as {root(before[0])} and is {root(after[0])} again"
-        for v, first, scope, back in self._scope_of:
-            starts = before[v] == first != after[v]
-            if starts and before[scope] in back and after[scope] in back:
-                path, around = (self.machine.automata[x].path for x in (v, scope))
-                yield "I5", path, f"{path} starts while {_named(around)} is turning back"
-        if any(before[v] != after[v] for v in self._of_pivots):
-            was, now = State(before, self.machine), State(after, self.machine)
-            for pivot in self._pivots:
-                yield from _past(pivot, was, now)
+        changed = [v for v, (was, now) in enumerate(zip(before, after, strict=True)) if was != now]
+        for v in changed:
+            if before[v] == self._first[v]:
+                yield from self._starts(v, before, after)
+            elif after[v] in self._undoing and before[v] in self._forward:
+                for pivot in self._final.get(v, ()):
+                    if after[pivot] in self._done:
+                        path, final = (self.machine.automata[x].path for x in (v, pivot))
+                        yield "I7", path, f"{path} is undone after the pivot {final} is done"
 
-
-def _past(pivot: _Pivot, before: State, after: State) -> Breaches:
-    """I7: what a pivot makes final is not undone after it, and a retriable waits for it."""
-    if after[pivot.path] == "done":
-        for path in pivot.final:
-            if before[path] in _FORWARD and after[path] == "compensating":
-                yield "I7", path, f"{path} is undone after the pivot {pivot.path} is done"
-    for path, always in pivot.waits:
-        starts = before[path] == "pending" != after[path]
-        if starts and (after[pivot.path] in _OPEN or (always and after[pivot.path] != "done")):
-            yield "I7", path, f"{path} starts before the pivot {pivot.path} is done"
-
-
-def _pivot(layout: Layout, pivot: str, placed: PlacedStep) -> _Pivot:
-    final: list[str] = []
-    waits: list[tuple[str, bool]] = []
-    for scope in _committed(layout, placed.scope):
-        direct = set(_always(scope.body))
-        for path, other, later in _inside(layout, scope):
-            # What comes after the pivot may still turn back by itself: an alternative.
-            if other.kind is Kind.COMPENSATABLE and not later:
-                final.append(path)
-            elif other.kind is Kind.RETRIABLE:
-                # Whether each run that comes to it has to take the pivot.
-                waits.append((path, pivot in direct))
-    return _Pivot(pivot, final, waits)
+    def _starts(self, v: int, before: Codes, after: Codes) -> Breaches:
+        path = self.machine.automata[v].path
+        scope = self._scope.get(v)
+        if scope is not None and before[scope] in self._back and after[scope] in self._back:
+            around = self.machine.automata[scope].path
+            yield "I5", path, f"{path} starts while {_named(around)} is turning back"
+        for pivot, always in self._waits.get(v, ()):
+            if after[pivot] in self._open or (always and after[pivot] not in self._done):
+                awaited = self.machine.automata[pivot].path
+                yield "I7", path, f"{path} starts before the pivot {awaited} is done"
 
 
 def _named(scope: str) -> str:

@@ -62,6 +62,23 @@ class _Table(dict[int, Arrows]):
         return found
 
 
+Entry: TypeAlias = tuple[tuple[int, _Table], ...]
+
+
+class _Entries(dict[int, Entry]):
+    """What may happen in a state of the machine, up or down; worked out when first asked for."""
+
+    __slots__ = ("product",)
+
+    def __init__(self, product: Product) -> None:
+        super().__init__()
+        self.product = product
+
+    def __missing__(self, key: int) -> Entry:
+        found = self[key] = self.product.entry(key)
+        return found
+
+
 class Product:
     """
     The machine of a saga beside the ledgers of its participants and the orchestrator's health.
@@ -92,20 +109,25 @@ class Product:
         self.width = BITS * (len(self.slots) + 1)
         self._empty = BITS * len(self.slots)
         self._owners = [path for path, _ in self.steps] + self.wholes
+        self._at = [machine.index[path] for path in self._owners]
+        self._open = frozenset(
+            code for x in machine.automata for code in x.locals if x.local(code) in OPEN
+        )
+        self._rows = Rows(machine)
         # Events that the participants have no say in; the saga's deadline does what cancel does.
         self._free = [
-            of_block(event)
+            (self._rows.heard_by(event), of_block(event))
             for event in machine.events
             if event.target not in self._owners and event != "deadline"
         ]
-        self._rows = Rows(machine)
         self.codes: list[Codes] = [machine.initial.codes]
         self._ids: dict[Codes, int] = {machine.initial.codes: 0}
         self.initial: Node = 1 << self.width
-        self._entries: dict[int, tuple[tuple[int, _Table], ...]] = {}
+        self.entries = _Entries(self)
         # Per participant, local state and health: one table, if no event is heard there.
         self._deaf: dict[tuple[int, int, int], _Table | None] = {}
         self._happenings: dict[tuple[int, int, int, int], list[Happening]] = {}
+        self._heard: dict[tuple[int, str | None], bool] = {}
         self._memo: dict[tuple[int, str], int | None] = {}
         self.taken: set[int] = set()
         # Moves of the machine that no one has looked at yet, as pairs of its states.
@@ -136,26 +158,22 @@ class Product:
 
     def arrows(self, node: Node) -> Iterator[Arrow]:
         """Every enabled row; loops and rows with equal ends are all given."""
-        for shift, table in self.entry(node >> self.width):
+        for shift, table in self.entries[node >> self.width]:
             ledger = node >> shift & LEDGER_MASK
             for delta, happening in self.rows_of(table.key, table.source, ledger):
                 yield Arrow(happening.token, happening.says, node + delta)
 
     # ------------------------------------------------------------------ what can happen
 
-    def entry(self, key: int) -> tuple[tuple[int, _Table], ...]:
+    def entry(self, key: int) -> Entry:
         """Per participant that may act here: where its ledger is, and its arrows by ledger."""
-        known = self._entries.get(key)
-        if known is None:
-            codes = self.codes[key >> 1]
-            found = []
-            for source, path in enumerate(self._owners):
-                v = self.machine.index[path]
-                if codes[v] != self.machine.automata[v].locals[0]:
-                    found.append(self._owner(key, source, v, codes[v]))
-            found.append((self._empty, _Table(self, key, -1)))
-            known = self._entries[key] = tuple(found)
-        return known
+        codes = self.codes[key >> 1]
+        found = [
+            self._owner(key, source, v, codes[v])
+            for source, v in enumerate(self._at)
+            if codes[v] != self.machine.automata[v].locals[0]
+        ]
+        return (*found, (self._empty, _Table(self, key, -1)))
 
     def _owner(self, key: int, source: int, v: int, code: int) -> tuple[int, _Table]:
         """A table of its own, or, where no event is heard, the one of that local state."""
@@ -196,7 +214,7 @@ class Product:
         if source < 0:
             return self._rest(codes, up)
         path = self._owners[source]
-        v = self.machine.index[path]
+        v = self._at[source]
         where = source, codes[v], ledger, up
         known = self._happenings.get(where)
         if known is None:
@@ -213,12 +231,19 @@ class Product:
 
     def _rest(self, codes: Codes, up: int) -> list[Happening]:
         """Choosers, cancel, crash and recovery."""
-        found = self._free.copy() if up else []
+        found = [row for v, row in self._free if self._may(v, codes[v], row.event)] if up else []
         if self.crashes:
-            state = State(codes, self.machine)
-            open_calls = [] if up else [path for path in self._owners if state[path] in OPEN]
-            found.extend(of_orchestrator(state["@saga"], open_calls, up=bool(up)))
+            waiting = [] if up else [x for x, v in enumerate(self._at) if codes[v] in self._open]
+            root = self.machine.automata[0].local(codes[0])
+            calls = [self._owners[x] for x in waiting]
+            found.extend(of_orchestrator(root, calls, up=bool(up)))
         return found
+
+    def _may(self, v: int, code: int, event: str | None) -> bool:
+        known = self._heard.get((code, event))
+        if known is None:
+            known = self._heard[code, event] = event is None or self._rows.hears(v, code, event)
+        return known
 
     def _move(self, number: int, event: str) -> int | None:
         """The machine's state after an event, by number; None where the event is ignored."""

@@ -62,6 +62,10 @@ class Rows:
                         codes[w] = x
                         todo.append(w)
 
+    def heard_by(self, event: str) -> int:
+        """The automaton whose event it is."""
+        return self._inputs[event][0][1].automaton
+
     def hears(self, v: int, code: int, event: str) -> bool:
         """Whether an automaton in this local state may have a row for the event at all."""
         return any(

@@ -141,16 +141,16 @@ class _Search:
         """Take every arrow of every node of one level; False if that is enough."""
         product, nodes, numbers, parents = self.product, self.nodes, self.numbers, self.parents
         targets, ends, width = self.targets, self.ends, self.product.width
-        entry, sound = product.entry, self.invariants.sound
+        entries, sound, transitions = product.entries, self.invariants.sound, 0
         for number in level:
             node = nodes[number]
             if not sound(node):
                 self._add(self.invariants.broken(node), node)
                 if self.first_only and self.breaches:
                     return False
-            for shift, table in entry(node >> width):
+            for shift, table in entries[node >> width]:
                 count, deltas = table[node >> shift & LEDGER_MASK]
-                self.transitions += count
+                transitions += count
                 for delta in deltas:
                     after = node + delta
                     found = numbers.get(after)
@@ -159,6 +159,8 @@ class _Search:
                         nodes.append(after)
                         parents.append(number)
                     targets.append(found)
+            self.transitions += transitions
+            transitions = 0
             ends.append(len(targets))
             if product.fresh:
                 self._moves(node)

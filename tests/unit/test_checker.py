@@ -9,6 +9,7 @@ import pytest
 
 from saga_fsm import Contract, Path, Retry, Saga, check, compile_saga, pivot, step
 from saga_fsm.errors import PropertyViolationError
+from saga_fsm.examples import fulfilment
 from tests.reference import REFERENCES, C, P, R, Reference, act, undo
 
 
@@ -21,6 +22,13 @@ def test_reference_sagas_are_safe_with_exact_counts(reference: Reference) -> Non
     report = check(reference.make())
     assert report.verdict == "safe", str(report)
     assert (report.states, report.transitions, report.depth) == reference.product
+
+
+def test_the_largest_example_comes_to_its_end() -> None:
+    """Sixteen steps with copies beside a nested saga: half a million states, all of them safe."""
+    report = check(fulfilment.saga)
+    assert report.verdict == "safe", str(report)
+    assert (report.states, report.transitions, report.depth) == (516_764, 2_116_455, 31)
 
 
 @pytest.mark.parametrize(

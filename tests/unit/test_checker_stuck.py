@@ -74,6 +74,10 @@ SAGAS: dict[str, tuple[Saga[Any, Any], set[str]]] = {
         saga(P("p"), choice(chooser, yes=B("b"), otherwise=SKIP)),
         {"p", "chooser", "b"},
     ),
+    "a label called stuck": (
+        saga(P("p"), choice(lambda _: "stuck", stuck=B("b"), otherwise=SKIP), B("r")),
+        {"p", "choice", "b", "r"},
+    ),
     "queried": (saga(parallel(C("a", query=ask), C("b", query=ask)), contract=QUERIED), {"a", "b"}),
     "readers in the tail": (saga(C("a"), P("p"), O("o", retry=BOUNDED)), {"a", "p", "o"}),
 }
