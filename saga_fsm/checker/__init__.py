@@ -110,6 +110,7 @@ def check(
         without=left_out,
         bounds=tuple(_bounds(layout, limit)),
         limit=limit,
+        complete=explored.complete,
         interrupted=interrupted,
         needs=needs,
         untaken=untaken,

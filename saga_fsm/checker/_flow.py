@@ -39,11 +39,15 @@ def flow(layout: Layout) -> Iterator[Finding]:
     dirty = longest(layout.root.body, window=True)
     undone = sum(placed.step.compensate is not None for placed in layout.steps.values())
     message = (
-        f"{count} steps, {undone} compensations, at most {run} one after another; the dirty "
-        f"window, in which others see what may still be taken back, is at most {dirty} "
-        f"step{'' if dirty == 1 else 's'}"
+        f"{_many(count, 'step')}, {_many(undone, 'compensation')}, at most {run} one after "
+        "another; the dirty window, in which others see what may still be taken back, is at most "
+        f"{_many(dirty, 'step')}"
     )
     yield Finding("W15", "info", "", message)
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _readers(layout: Layout) -> Iterator[tuple[str, Callable[..., Any]]]:

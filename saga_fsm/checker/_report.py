@@ -74,6 +74,7 @@ class Report:
         without: what was left out on request; a saga is never called safe under fewer faults.
         bounds: what was searched up to a bound only.
         limit: the bound on states.
+        complete: whether the search came to its end.
         interrupted: the user ended the search; it is then at best "incomplete".
     """
 
@@ -90,6 +91,7 @@ class Report:
     without: tuple[str, ...]
     bounds: tuple[str, ...]
     limit: int
+    complete: bool
     interrupted: bool
     _needs: Needs = attrs.field(repr=False, eq=False)
     _untaken: Untaken | None = attrs.field(repr=False, eq=False)

@@ -31,6 +31,8 @@ def lines_of(report: Report) -> Iterator[str]:
         yield f"  left out: {', '.join(report.without)}: never called safe"
     if report.interrupted:
         yield "  interrupted: only what was explored until then is said here"
+    elif not report.complete:
+        yield f"  cut short: there are more than {report.limit:,} states; a larger limit= goes on"
     yield from ("  " + line for line in _findings(report.findings))
 
 
