@@ -25,8 +25,10 @@ Mark = Literal["applied", "rejected", "compensated", "fenced"]
 
 @attrs.frozen
 class Record:
-    """What the guard knows of one key: its mark, and the result or the reason that goes with it."""
+    """What the guard knows of one key: whose it is, its mark, and the result or the reason."""
 
+    run_id: str
+    step: str
     mark: Mark
     value: Any = None
 
@@ -67,14 +69,14 @@ class Guard:
             raise Rejected(str(known.value))
 
     def _first(self, ctx: Context[Any, Any, Any], effect: Callable[[], R]) -> Record:
-        if _name(ctx.step) in self.refusing:
-            record = Record("rejected", f"{_name(ctx.step)} is refused")
-        else:
+        mark: Mark = "rejected"
+        value: object = f"{name_of(ctx.step)} is refused"
+        if name_of(ctx.step) not in self.refusing:
             try:
-                record = Record("applied", effect())
+                mark, value = "applied", effect()
             except Rejected as refusal:
-                record = Record("rejected", str(refusal))
-        self.records[ctx.key] = record
+                value = str(refusal)
+        record = self.records[ctx.key] = Record(ctx.run_id, ctx.step, mark, value)
         return record
 
     def undo(self, ctx: Context[Any, Any, Any], effect: Callable[[Any], object]) -> None:
@@ -83,37 +85,58 @@ class Guard:
 
         The effect gets the participant's own record of the result: the caller's may be lost.
         """
-        if _name(ctx.step) in self.unreachable:
-            raise ConnectionError(f"nobody answers for {_name(ctx.step)}")
+        if name_of(ctx.step) in self.unreachable:
+            raise ConnectionError(f"nobody answers for {name_of(ctx.step)}")
         with self._lock:
             known = self.records.get(ctx.action_key)
             if known is None:
-                self.records[ctx.action_key] = Record("fenced", "its undo came first")
+                fenced = Record(ctx.run_id, ctx.step, "fenced", "its undo came first")
+                self.records[ctx.action_key] = fenced
             elif known.mark == "applied":
                 effect(known.value)
-                self.records[ctx.action_key] = Record("compensated", "it has been undone")
+                undone = attrs.evolve(known, mark="compensated", value="it has been undone")
+                self.records[ctx.action_key] = undone
 
     def landed(self, run_id: str) -> frozenset[str]:
         """Paths of the steps of a run whose effect stands."""
         return frozenset(
-            key.removeprefix(f"{run_id}/")
-            for key, record in self.records.items()
-            if record.mark == "applied" and key.startswith(f"{run_id}/")
+            record.step
+            for record in self.records.values()
+            if record.mark == "applied" and record.run_id == run_id
         )
 
+    def standing(self, step: str) -> list[tuple[str, Any]]:
+        """Every effect of a step that stands, in all runs and copies: the run and the result."""
+        return [
+            (record.run_id, record.value)
+            for record in self.records.values()
+            if record.mark == "applied" and name_of(record.step) == step
+        ]
 
-def agrees(guard: Guard, outcome: Outcome[Any]) -> bool:
+
+def agrees(
+    guard: Guard, outcome: Outcome[Any], *, before: Iterable[str], after: Iterable[str]
+) -> bool:
     """
     Say whether the effects that stand are those that the outcome claims.
 
-    Compensated: none. Stuck on the way back: none but those listed as unresolved, in the saga that
-    is stuck; what its parent did before stands until that is settled. Completed,
-    or stuck on the way forward: what must stand is the business of each world.
+    Completed: all. Compensated: none. Stuck on the way back: none but those listed as unresolved, in
+    the saga that is stuck; what its parent did before stands until that is settled. Stuck on the
+    way forward: all that came before the pivot.
+
+    Args:
+        guard: knows what stands.
+        outcome: says what should.
+        before: names of the steps that are undone when the run turns back.
+        after: names of the pivot and of what follows it.
     """
     landed = guard.landed(outcome.run_id)
+    names = {name_of(path) for path in landed}
+    if outcome.status is Status.COMPLETED:
+        return names == {*before, *after}
     if outcome.status is Status.COMPENSATED:
         return not landed
-    if outcome.status is Status.STUCK:
+    if "compensate" in outcome.unresolved.values():
         owed = [path for path, what in outcome.unresolved.items() if what == "compensate"]
         stuck = {path.rpartition("/")[0] for path in owed}
         return all(
@@ -121,9 +144,9 @@ def agrees(guard: Guard, outcome: Outcome[Any]) -> bool:
             for path in landed
             if any(not saga or path.startswith(f"{saga}/") for saga in stuck)
         )
-    return True
+    return names >= set(before)
 
 
-def _name(path: str) -> str:
+def name_of(path: str) -> str:
     """``trip/hotel[2]`` is the step ``hotel``."""
     return path.rpartition("/")[2].partition("[")[0]

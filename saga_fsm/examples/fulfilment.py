@@ -7,6 +7,7 @@ approval; dispatching is the pivot, and after it papers, receipt and points foll
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, TypeAlias
 
 import attrs
@@ -18,7 +19,6 @@ from saga_fsm import (
     Outcome,
     Rejected,
     Saga,
-    Status,
     choice,
     each,
     parallel,
@@ -40,7 +40,6 @@ class Basket:
     customer: str
     items: tuple[str, ...]
     price: int
-    gift: bool = False
 
     @property
     def total(self) -> int:
@@ -48,7 +47,7 @@ class Basket:
         return self.price * len(self.items)
 
 
-INPUT = Basket(customer="ada", items=("teapot", "cup"), price=2_000, gift=True)
+INPUT = Basket(customer="ada", items=("teapot", "cup"), price=2_000)
 
 
 @attrs.define
@@ -67,32 +66,37 @@ class World:
     guard: Guard = attrs.field(factory=Guard)
     held: int = 0
     till: int = 0
-    packed: list[str] = attrs.field(factory=list)
-    wrapped: list[str] = attrs.field(factory=list)
+    packed: list[tuple[str, str]] = attrs.field(factory=list)
+    wrapped: list[tuple[str, str]] = attrs.field(factory=list)
     dispatched: list[str] = attrs.field(factory=list)
     notes: list[str] = attrs.field(factory=list)
-    _wealth: int = attrs.field(init=False)
-    _goods: int = attrs.field(init=False)
+    _opening: tuple[dict[str, int], int] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._wealth, self._goods = self._count()
+        self._opening = dict(self.shelf), self.purse
 
-    def _count(self) -> tuple[int, int]:
-        goods = sum(self.shelf.values()) + len(self.packed) + len(self.dispatched)
-        return self.purse + self.held + self.till, goods
-
-    def pick(self, item: str) -> str:
-        """Take one from the shelf."""
+    def pick(self, run_id: str, item: str) -> str:
+        """Take one from the shelf into the run's own box."""
         if not self.shelf.get(item, 0):
             raise Rejected(f"no {item} left")
         self.shelf[item] -= 1
-        self.packed.append(item)
+        self.packed.append((run_id, item))
         return item
 
-    def put_back(self, item: str) -> None:
+    def put_back(self, run_id: str, item: str) -> None:
         """Put it on the shelf again."""
-        self.packed.remove(item)
+        self.packed.remove((run_id, item))
         self.shelf[item] += 1
+
+    def wrap(self, run_id: str, item: str) -> str:
+        """Put paper around it."""
+        self.wrapped.append((run_id, item))
+        return item
+
+    def note(self, run_id: str, what: str) -> str:
+        """Write down what was done about an order."""
+        self.notes.append(f"{what} {run_id}")
+        return self.notes[-1]
 
     def hold(self, amount: int) -> int:
         """Set money aside."""
@@ -118,22 +122,39 @@ class World:
         self.till -= amount
         self.held += amount
 
-    def leave(self) -> int:
-        """Send everything that is packed."""
-        gone, self.packed = self.packed, []
+    def leave(self, run_id: str) -> int:
+        """Send what is in the run's box, and nobody else's."""
+        gone = [item for owner, item in self.packed if owner == run_id]
+        self.packed = [(owner, item) for owner, item in self.packed if owner != run_id]
         self.dispatched.extend(gone)
         return len(gone)
 
     def is_consistent(self, outcome: Outcome[Any]) -> bool:
-        """Goods and money are all somewhere, and what has left the house has been paid for."""
-        if self._count() != (self._wealth, self._goods) or not agrees(self.guard, outcome):
-            return False
-        if outcome.status is Status.COMPENSATED:
-            return not (self.packed or self.wrapped or self.dispatched or self.held or self.till)
-        if outcome.status is Status.COMPLETED:
-            papers = {"invoice", "receipt", "points"} <= set(self.notes)
-            return papers and not self.packed and not self.held
-        return not self.dispatched or self.till > 0
+        """What the outcome claims stands and nothing else, and the books add up to just that."""
+        lines = [run_id for run_id, _ in self.guard.standing("pick") if run_id == outcome.run_id]
+        before = ["open_order", "hold", "take", *(["pick", "wrap"] if lines else [])]
+        after = ["dispatch", "invoice", "receipt", "points", "close_order"]
+        return agrees(self.guard, outcome, before=before, after=after) and self._adds_up()
+
+    def _adds_up(self) -> bool:
+        """Goods, money and notes are what the effects that stand, of all runs, made of them."""
+        standing = self.guard.standing
+        shelf, purse = Counter(self._opening[0]), self._opening[1]
+        gone, picked = dict(standing("dispatch")), standing("pick")
+        shelf.subtract(item for _, item in picked)
+        packed = [(run_id, item) for run_id, item in picked if run_id not in gone]
+        dispatched = [item for run_id, item in picked if run_id in gone]
+        held, till = (sum(amount for _, amount in standing(step)) for step in ("hold", "take"))
+        steps = ("open_order", "invoice", "receipt", "points", "close_order")
+        notes = [note for step in steps for _, note in standing(step)]
+        return (
+            (Counter(self.shelf), self.purse) == (shelf, purse - held)
+            and (self.held, self.till) == (held - till, till)
+            and (Counter(self.packed), Counter(self.dispatched))
+            == (Counter(packed), Counter(dispatched))
+            and (Counter(self.wrapped), Counter(self.notes))
+            == (Counter(standing("wrap")), Counter(notes))
+        )
 
 
 Ctx: TypeAlias = Context[Basket, World]
@@ -147,34 +168,34 @@ def screen_fraud(ctx: Ctx) -> bool:
     return True
 
 
-def open_order(ctx: Ctx) -> None:
+def open_order(ctx: Ctx) -> str:
     """Note that there is an order."""
-    ctx.services.guard.act(ctx, lambda: ctx.services.notes.append("order"))
+    return ctx.services.guard.act(ctx, lambda: ctx.services.note(ctx.run_id, "order"))
 
 
-def strike_order(ctx: Ctx, _done: None) -> None:
+def strike_order(ctx: Ctx, _note: str | None) -> None:
     """Strike the note."""
-    ctx.services.guard.undo(ctx, lambda _: ctx.services.notes.remove("order"))
+    ctx.services.guard.undo(ctx, ctx.services.notes.remove)
 
 
 def pick(ctx: LineCtx) -> str:
     """Take this line's item from the shelf."""
-    return ctx.services.guard.act(ctx, lambda: ctx.services.pick(ctx.item))
+    return ctx.services.guard.act(ctx, lambda: ctx.services.pick(ctx.run_id, ctx.item))
 
 
 def put_back(ctx: LineCtx, _item: str | None) -> None:
     """Put it back."""
-    ctx.services.guard.undo(ctx, ctx.services.put_back)
+    ctx.services.guard.undo(ctx, lambda item: ctx.services.put_back(ctx.run_id, item))
 
 
-def wrap(ctx: LineCtx) -> None:
+def wrap(ctx: LineCtx) -> str:
     """Wrap it."""
-    ctx.services.guard.act(ctx, lambda: ctx.services.wrapped.append(ctx.item))
+    return ctx.services.guard.act(ctx, lambda: ctx.services.wrap(ctx.run_id, ctx.item))
 
 
-def unwrap(ctx: LineCtx, _done: None) -> None:
+def unwrap(ctx: LineCtx, _item: str | None) -> None:
     """Unwrap it."""
-    ctx.services.guard.undo(ctx, lambda _: ctx.services.wrapped.remove(ctx.item))
+    ctx.services.guard.undo(ctx, lambda item: ctx.services.wrapped.remove((ctx.run_id, item)))
 
 
 def hold(ctx: Ctx) -> int:
@@ -211,27 +232,27 @@ def give(ctx: Ctx, _amount: int | None) -> None:
 
 def dispatch(ctx: Ctx) -> int:
     """Send everything; from here there is no way back."""
-    return ctx.services.guard.act(ctx, ctx.services.leave)
+    return ctx.services.guard.act(ctx, lambda: ctx.services.leave(ctx.run_id))
 
 
-def invoice(ctx: Ctx) -> None:
+def invoice(ctx: Ctx) -> str:
     """Send the invoice."""
-    ctx.services.guard.act(ctx, lambda: ctx.services.notes.append("invoice"))
+    return ctx.services.guard.act(ctx, lambda: ctx.services.note(ctx.run_id, "invoice"))
 
 
-def receipt(ctx: Ctx) -> None:
+def receipt(ctx: Ctx) -> str:
     """Send the receipt."""
-    ctx.services.guard.act(ctx, lambda: ctx.services.notes.append("receipt"))
+    return ctx.services.guard.act(ctx, lambda: ctx.services.note(ctx.run_id, "receipt"))
 
 
-def points(ctx: Ctx) -> None:
+def points(ctx: Ctx) -> str:
     """Add the points."""
-    ctx.services.guard.act(ctx, lambda: ctx.services.notes.append("points"))
+    return ctx.services.guard.act(ctx, lambda: ctx.services.note(ctx.run_id, "points"))
 
 
-def close_order(ctx: Ctx) -> None:
+def close_order(ctx: Ctx) -> str:
     """Close the order."""
-    ctx.services.guard.act(ctx, lambda: ctx.services.notes.append("closed"))
+    return ctx.services.guard.act(ctx, lambda: ctx.services.note(ctx.run_id, "closed"))
 
 
 line: Saga[Basket, World, str] = Saga(

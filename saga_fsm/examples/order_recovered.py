@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from saga_fsm import GUARDED, Context, Outcome, Saga, pivot, retriable, run, step
-from saga_fsm.examples.order import INPUT, Order, Payment
+from saga_fsm.examples.order import INPUT, Goods, Order, Payment
 from saga_fsm.examples.order import World as Shop
 from saga_fsm.journals.memory import MemoryJournal
 
@@ -72,7 +72,7 @@ def create_order(ctx: Ctx) -> str:
 
 def cancel_order(ctx: Ctx, _order_id: str | None) -> None:
     """Close it as cancelled."""
-    ctx.services.guard.undo(ctx, lambda opened: ctx.services.orders.update({opened: "cancelled"}))
+    ctx.services.guard.undo(ctx, ctx.services.cancel)
     ctx.services.called("cancel_order")
 
 
@@ -90,7 +90,7 @@ def refund(ctx: Ctx, _payment: Payment | None) -> None:
     ctx.services.called("refund")
 
 
-def reserve_stock(ctx: Ctx) -> int:
+def reserve_stock(ctx: Ctx) -> Goods:
     """Set the goods aside."""
     order = ctx.input
     taken = ctx.services.guard.act(ctx, lambda: ctx.services.reserve(order.item, order.quantity))
@@ -98,9 +98,9 @@ def reserve_stock(ctx: Ctx) -> int:
     return taken
 
 
-def release_stock(ctx: Ctx, _quantity: int | None) -> None:
+def release_stock(ctx: Ctx, _goods: Goods | None) -> None:
     """Put the goods back."""
-    ctx.services.guard.undo(ctx, lambda taken: ctx.services.put_back(ctx.input.item, taken))
+    ctx.services.guard.undo(ctx, ctx.services.put_back)
     ctx.services.called("release_stock")
 
 

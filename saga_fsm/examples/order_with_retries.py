@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from saga_fsm import GUARDED, Context, Outcome, Policy, Retry, Saga, pivot, retriable, step
-from saga_fsm.examples.order import INPUT, Order, Payment
+from saga_fsm.examples.order import INPUT, Goods, Order, Payment
 from saga_fsm.examples.order import World as Shop
 
 
@@ -53,7 +53,7 @@ def create_order(ctx: Ctx) -> str:
 
 def cancel_order(ctx: Ctx, _order_id: str | None) -> None:
     """Close it as cancelled."""
-    ctx.services.guard.undo(ctx, lambda opened: ctx.services.orders.update({opened: "cancelled"}))
+    ctx.services.guard.undo(ctx, ctx.services.cancel)
 
 
 def charge(ctx: Ctx) -> Payment:
@@ -73,15 +73,15 @@ def refund(ctx: Ctx, _payment: Payment | None) -> None:
     ctx.services.guard.undo(ctx, ctx.services.pay_back)
 
 
-def reserve_stock(ctx: Ctx) -> int:
+def reserve_stock(ctx: Ctx) -> Goods:
     """Set the goods aside."""
     order = ctx.input
     return ctx.services.guard.act(ctx, lambda: ctx.services.reserve(order.item, order.quantity))
 
 
-def release_stock(ctx: Ctx, _quantity: int | None) -> None:
+def release_stock(ctx: Ctx, _goods: Goods | None) -> None:
     """Put the goods back."""
-    ctx.services.guard.undo(ctx, lambda taken: ctx.services.put_back(ctx.input.item, taken))
+    ctx.services.guard.undo(ctx, ctx.services.put_back)
 
 
 def ship(ctx: Ctx) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from saga_fsm import GUARDED, Context, Outcome, Rejected, Saga, Status, pivot, retriable, step
+from saga_fsm import GUARDED, Context, Outcome, Rejected, Saga, pivot, retriable, step
 from saga_fsm.examples._world import Guard, agrees
 
 
@@ -24,6 +24,14 @@ class Transfer:
 
     source: str
     target: str
+    amount: int
+
+
+@attrs.frozen
+class Posting:
+    """An amount that was put on an account; below zero: taken from it."""
+
+    account: str
     amount: int
 
 
@@ -44,53 +52,60 @@ class World:
     guard: Guard = attrs.field(factory=Guard)
     on_the_way: int = 0
     statements: list[str] = attrs.field(factory=list)
-    _wealth: int = attrs.field(init=False)
+    _opening: dict[str, int] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._wealth = sum(self.accounts.values())
+        self._opening = dict(self.accounts)
 
-    def move(self, account: str, amount: int) -> int:
-        """Put an amount, below zero to take it, on an account; answer the new balance."""
+    def post(self, account: str, amount: int) -> Posting:
+        """Put an amount, below zero to take it, on an account; the rest is on its way."""
         if account not in self.accounts:
             raise Rejected(f"no account of {account}")
         if self.accounts[account] + amount < 0:
             raise Rejected(f"{account} has only {self.accounts[account]}")
         self.accounts[account] += amount
         self.on_the_way -= amount
-        return self.accounts[account]
+        return Posting(account, amount)
+
+    def take_back(self, posting: Posting) -> None:
+        """Undo a posting, whatever the account's balance is by now."""
+        self.accounts[posting.account] -= posting.amount
+        self.on_the_way += posting.amount
 
     def is_consistent(self, outcome: Outcome[Any]) -> bool:
-        """No cent appears or is lost, and at rest none is on its way."""
-        if sum(self.accounts.values()) + self.on_the_way != self._wealth:
-            return False
-        landed = self.guard.landed(outcome.run_id)
-        moved = {"withdraw", "deposit"} <= landed
-        if outcome.status is Status.COMPLETED:
-            return moved and "send_statement" in landed and self.on_the_way == 0
-        if outcome.status is Status.COMPENSATED and self.on_the_way != 0:
-            return False
-        return agrees(self.guard, outcome) and (moved or "deposit" not in landed)
+        """What the outcome claims stands and nothing else, and the books add up to just that."""
+        before, after = ("withdraw",), ("deposit", "send_statement")
+        return agrees(self.guard, outcome, before=before, after=after) and self._adds_up()
+
+    def _adds_up(self) -> bool:
+        """Every account is what the postings that stand have made of it; the rest is on its way."""
+        accounts, moving = dict(self._opening), 0
+        for name in ("withdraw", "deposit"):
+            for _, posting in self.guard.standing(name):
+                accounts[posting.account] += posting.amount
+                moving -= posting.amount
+        told = sorted(run_id for run_id, _ in self.guard.standing("send_statement"))
+        return (self.accounts, self.on_the_way, sorted(self.statements)) == (accounts, moving, told)
 
 
 Ctx: TypeAlias = Context[Transfer, World]
 
 
-def withdraw(ctx: Ctx) -> int:
+def withdraw(ctx: Ctx) -> Posting:
     """Take the money from its owner."""
     order = ctx.input
-    return ctx.services.guard.act(ctx, lambda: ctx.services.move(order.source, -order.amount))
+    return ctx.services.guard.act(ctx, lambda: ctx.services.post(order.source, -order.amount))
 
 
-def give_back(ctx: Ctx, _balance: int | None) -> None:
+def give_back(ctx: Ctx, _posting: Posting | None) -> None:
     """Give it to its owner again."""
-    order = ctx.input
-    ctx.services.guard.undo(ctx, lambda _: ctx.services.move(order.source, order.amount))
+    ctx.services.guard.undo(ctx, ctx.services.take_back)
 
 
-def deposit(ctx: Ctx) -> int:
+def deposit(ctx: Ctx) -> Posting:
     """Give it to its new owner."""
     order = ctx.input
-    return ctx.services.guard.act(ctx, lambda: ctx.services.move(order.target, order.amount))
+    return ctx.services.guard.act(ctx, lambda: ctx.services.post(order.target, order.amount))
 
 
 def send_statement(ctx: Ctx) -> None:

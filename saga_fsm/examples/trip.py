@@ -7,12 +7,13 @@ are a saga of their own: without a way home there is no way out.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, TypeAlias
 
 import attrs
 
-from saga_fsm import GUARDED, Context, Outcome, Rejected, Saga, Status, alternatives, pivot, step
-from saga_fsm.examples._world import Guard, agrees
+from saga_fsm import GUARDED, Context, Outcome, Rejected, Saga, alternatives, pivot, step
+from saga_fsm.examples._world import Guard, agrees, name_of
 
 
 __all__ = ["INPUT", "World", "consistent", "saga"]
@@ -47,6 +48,10 @@ class World:
     guard: Guard = attrs.field(factory=Guard)
     bookings: list[str] = attrs.field(factory=list)
     paid: int = 0
+    _opening: tuple[dict[str, int], int] = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._opening = dict(self.free), self.purse
 
     def book(self, what: str) -> str:
         """Book one, if one is left."""
@@ -70,14 +75,27 @@ class World:
         return price
 
     def is_consistent(self, outcome: Outcome[Any]) -> bool:
-        """Either one bed and both flights, paid; or nothing at all."""
-        if not agrees(self.guard, outcome):
-            return False
-        if outcome.status is Status.COMPLETED or self.paid:
-            beds = {"hotel", "hostel"} & set(self.bookings)
-            flights = set(self.bookings) - beds
-            return len(beds) == 1 and flights == {"outbound", "homebound"} and self.paid == _PRICE
-        return outcome.status is Status.STUCK or not self.bookings
+        """One bed and both flights, paid, or nothing at all; and the books add up to just that."""
+        landed = {name_of(path) for path in self.guard.landed(outcome.run_id)}
+        beds = landed & {"book_hotel", "book_hostel"}
+        bed = beds if len(beds) == 1 else {"one bed"}
+        before = (*bed, "book_outbound", "book_homebound")
+        return agrees(self.guard, outcome, before=before, after=("pay",)) and self._adds_up()
+
+    def _adds_up(self) -> bool:
+        """What is booked, left and paid is what the effects that stand, of all runs, come to."""
+        standing = self.guard.standing
+        steps = ("book_hotel", "book_hostel", "book_outbound", "book_homebound")
+        booked = Counter(what for step in steps for _, what in standing(step))
+        paid = sum(price for _, price in standing("pay"))
+        free, purse = self._opening
+        left = {what: count - booked[what] for what, count in free.items()}
+        return (Counter(self.bookings), self.free, self.purse, self.paid) == (
+            booked,
+            left,
+            purse - paid,
+            paid,
+        )
 
 
 Ctx: TypeAlias = Context[Trip, World]
