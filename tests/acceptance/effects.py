@@ -162,9 +162,16 @@ class Effects:
         return self.landed[name] > before
 
     def wrong(self, outcome: Any, steps: str) -> list[str]:
-        """Name the steps whose net effect is not what the outcome claims (I1, I2)."""
-        target = {Status.COMPLETED: 1, Status.COMPENSATED: 0}[outcome.status]
-        return [name for name in steps if self.net(name) != target]
+        """
+        Name the steps whose net effect is neither what the outcome claims nor listed (I1, I2, I3).
+
+        Stuck on the way back claims that nothing stands but what is unresolved; stuck on the way
+        forward, that all stands but that.
+        """
+        owed = outcome.unresolved
+        back = outcome.status is Status.COMPENSATED or "compensate" in owed.values()
+        target = 0 if back else 1
+        return [name for name in steps if self.net(name) != target and name not in owed]
 
     def _called(self, name: str, key: str) -> str:
         self.calls.append(name)

@@ -28,7 +28,6 @@ from tests.quality.originals.stage import (
     Request,
     breaches,
     changed,
-    lies,
     try_all,
     writes,
 )
@@ -135,7 +134,7 @@ def test_original_06_beside_ours(slept: list[float]) -> None:
     for plan in EVERY:
         effects, clock = Effects().on("B", *(kind for _, kind in plan)), FastClock()
         outcome = run(AB, services=effects, clock=clock, run_id="r1")
-        assert lies(effects, outcome, "AB") == ()
+        assert effects.wrong(outcome, "AB") == []
         assert len(set(effects.keys[1 : 1 + effects.calls.count("B")])) == 1
         ended = Status.COMPENSATED if len(plan) == 3 else Status.COMPLETED
         assert outcome.status is ended
@@ -231,7 +230,7 @@ def test_original_07_beside_ours(moment: str) -> None:
     now("at the end")
     again = run(story, services=effects, clock=clock, journal=journal, run_id="r1")
     assert again.status is outcome.status
-    assert lies(effects, outcome, "AB") == ()
+    assert effects.wrong(outcome, "AB") == []
     expected = {
         "before": ["A", "B"],
         "in A": ["A", "a"],
