@@ -83,7 +83,7 @@ def bench(session: nox.Session) -> None:
         "--benchmark-timer=time.process_time",
         *session.posargs,
     )
-    session.run("python", "tests/benchmarks/table.py")
+    session.run("python", "-m", "tests.benchmarks.table")
 
 
 @nox.session
