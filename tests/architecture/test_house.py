@@ -31,6 +31,7 @@ ROOMS = {
     "saga_fsm.runner": "run arun Orchestrator AsyncOrchestrator Outcome",
     "saga_fsm.choreography": "project",
 }
+ADAPTERS = ["journals", "transports", "interop", "engines"]  # one module each
 CORE = ["errors", "definition", "machine", "path", "compiler", "ports", "checker"]
 
 
@@ -69,6 +70,48 @@ def test_every_standing_core_room_is_kept_pure() -> None:
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     pure = next(c for c in tool["contracts"] if c["type"] == "forbidden")["source_modules"]
     assert set(pure) >= {f"saga_fsm.{room}" for room in CORE if find_spec(f"saga_fsm.{room}")}
+
+
+def test_every_standing_adapter_is_kept_apart() -> None:
+    """An adapter that has come is named in the contract that keeps adapters apart."""
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    apart = next(c for c in tool["contracts"] if c["type"] == "independence")["modules"]
+    standing = {
+        f"saga_fsm.{room}.{path.stem}"
+        for room in ADAPTERS
+        for path in (ROOT / "saga_fsm" / room).glob("[!_]*.py")
+    }
+    assert set(apart) >= standing | {"saga_fsm.drawing"}
+
+
+def test_the_library_logs_and_never_prints() -> None:
+    """A run that ends stuck says so on the logger ``saga_fsm`` and writes to no stream."""
+    code = """
+import logging, sys
+from saga_fsm import *
+from saga_fsm import Rejected, Retry, Saga, check, compile_saga, run, step
+heard = []
+class Ear(logging.Handler):
+    def emit(self, record): heard.append(record)
+def act(ctx): ...
+def fail(ctx): raise Rejected("no")
+def undo(ctx, result): raise OSError("the bank is closed")
+once = Retry(attempts=1)
+options = {"compensate": undo, "compensation_retry": once}
+saga = Saga("s", step(act, **options), step(fail, **options))
+quiet = run(saga)
+logging.getLogger().addHandler(Ear())
+loud = run(saga)
+check(saga)
+assert quiet.status is loud.status and loud.status.name == "STUCK", loud
+assert heard and {record.name for record in heard} == {"saga_fsm"}, heard
+assert any(isinstance(x, logging.NullHandler) for x in logging.getLogger("saga_fsm").handlers)
+"""
+    plain = [sys.executable, "-c", code]
+    done = subprocess.run(  # noqa: S603 - our own
+        plain, capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_every_arrow_points_down() -> None:
