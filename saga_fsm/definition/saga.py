@@ -17,6 +17,7 @@ from saga_fsm.definition.blocks import (
     Each,
     Given,
     Parallel,
+    callable_name,
     no_block,
 )
 from saga_fsm.definition.context import Context
@@ -164,7 +165,8 @@ def _print(block: Any, indent: str, lines: list[str], label: str = "") -> None:
     if isinstance(block, Given):
         block = block.saga
     if isinstance(block, Saga):
-        head, inside = f"saga '{block.name}'", [("", part) for part in block.blocks]
+        undo = f" <- {callable_name(block.compensate, 'lambda')}" if block.compensate else ""
+        head, inside = f"saga '{block.name}'{undo}", [("", part) for part in block.blocks]
     elif isinstance(block, Parallel):
         head, inside = "parallel", [("", part) for part in block.blocks]
     elif isinstance(block, Alternatives):

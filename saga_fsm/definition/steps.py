@@ -160,7 +160,12 @@ class Step(Block[Input, Services, Item], Generic[Input, Services, Item, Result])
 
         A step that is not compensatable says its kind instead of a compensation.
         """
-        text = f"{self.name} -> {callable_name(self.action, 'lambda')}"
+        does = callable_name(self.action, "lambda")
+        if isinstance(self.pause_for, int | float):
+            does = f"{self.pause_for:g} s"
+        elif self.pause_for is not None:
+            does = callable_name(self.pause_for, "lambda")
+        text = f"{self.name} -> {does}"
         if self.compensate is not None:
             return f"{text} <- {callable_name(self.compensate, 'lambda')}"
         return text if self.kind is Kind.COMPENSATABLE else f"{text} ({self.kind})"

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import pickle
 import weakref
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import attrs
 import pytest
 
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import (
+    GUARDED,
+    PENDING,
     SKIP,
+    Block,
     Context,
+    Contract,
     Kind,
     Retry,
     Saga,
+    Step,
+    Transient,
     alternatives,
     choice,
     each,
@@ -25,7 +32,8 @@ from saga_fsm.definition import (
     retriable,
     step,
 )
-from saga_fsm.errors import DefinitionError, NoResultError
+from saga_fsm.definition.layout import lay_out
+from saga_fsm.errors import DefinitionError, NoResultError, UnknownStepError
 
 
 def refund(ctx: Any, result: object) -> None:
@@ -73,11 +81,69 @@ def test_a_saga_prints_one_line_a_step() -> None:
         "    each l, at most 2",
         "      l -> look (readonly)",
         "  choice look",
-        "    yes: pause -> _nothing (readonly)",
+        "    yes: pause -> 1 s (readonly)",
         "    otherwise: SKIP",
         "  ship -> look (pivot)",
         "  mail -> look (retriable)",
     ]
+
+
+def test_nested_sagas_print_what_is_in_them() -> None:
+    """A nested saga says what undoes the whole; one with its own input looks the same."""
+    inner = Saga("inner", charge, pause(lambda ctx: 1.0, name="nap"), compensate=refund)
+    saga = Saga("outer", alternatives(inner.given(look), readonly(look)))
+    assert str(saga).splitlines()[1:] == [
+        "  alternatives",
+        "    saga 'inner' <- refund",
+        "      charge -> charge <- refund",
+        "      nap -> lambda (readonly)",
+        "    look -> look (readonly)",
+    ]
+    assert repr(saga) == "<Saga 'outer', 1 blocks>"
+
+
+def test_words_and_promises_print_themselves() -> None:
+    """What has a name in the language reads as that name, and comes back from a pickle itself."""
+    assert (repr(SKIP), repr(PENDING)) == ("SKIP", "PENDING")
+    assert [pickle.loads(pickle.dumps(x)) is x for x in (SKIP, PENDING)] == [True, True]  # noqa: S301
+    assert (str(GUARDED), str(Contract())) == ("idempotent, sticky, fenced", "nothing promised")
+    later = pickle.loads(pickle.dumps(Transient("busy", after=3.0)))  # noqa: S301
+    assert (later.reason, later.after) == ("busy", 3.0)
+
+
+@pytest.mark.parametrize(
+    ("declared", "error", "meant"),
+    [
+        (KeyError, KeyError(), True),
+        ((KeyError, OSError), TimeoutError(), True),
+        ((KeyError, OSError), ValueError(), False),
+        (lambda error: "no" in str(error), ValueError("no"), True),
+        (lambda error: "no" in str(error), ValueError("yes"), False),
+    ],
+)
+def test_what_rejects_means(declared: Any, error: Exception, meant: bool) -> None:  # noqa: FBT001
+    """A type, a tuple of types and a predicate are the same thing said three ways."""
+    rejects = lay_out(Saga("s", readonly(look, rejects=declared))).steps["look"].rejects
+    assert rejects is not None
+    assert rejects(error) is meant
+
+
+def test_the_nearest_step_is_meant() -> None:
+    """Of steps with one name that is meant which stands nearest to who asks, and this copy's."""
+    line = Saga("line", readonly(look, name="a"), readonly(look, name="b"))
+    layout = lay_out(Saga("s", readonly(look, name="a"), each(look, line, max_items=2)))
+    assert layout.find("a") == "a"
+    assert layout.find("a", "line[1]/b") == "a"  # a path is a path
+    assert layout.find("b", "line[1]/a") == "line[1]/b"
+    with pytest.raises(UnknownStepError, match="2 steps 'b'"):
+        layout.find("b")
+
+
+def test_types_have_arguments_with_defaults() -> None:
+    """Annotations that are read at run time have what they leave out: object."""
+    assert get_args(Context[int]) == (int, object, object)
+    assert get_args(Block[int, str]) == (int, str, object)
+    assert get_args(Step[int, str, float, bool]) == (int, str, float, bool)
 
 
 def test_a_saga_is_a_value_by_identity() -> None:
@@ -175,5 +241,9 @@ def test_a_context_by_hand() -> None:
     ctx = Context(input=3, results={"charge": 9}, key="k", item="i", index=0)
     assert (ctx.input, ctx.key, ctx.item, ctx.index) == (3, "k", "i", 0)
     assert ctx.result_of(charge) == 9
-    with pytest.raises(AttributeError):
+    assert (ctx.action_key, Context(action_key="a").action_key) == ("run/step", "a")
+    assert repr(ctx) == "Context(key='k', attempt=1)"
+    with pytest.raises(AttributeError, match="cannot be changed"):
         ctx.attempt = 2  # type: ignore[misc]
+    with pytest.raises(AttributeError, match="cannot be changed"):
+        del ctx._facts

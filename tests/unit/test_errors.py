@@ -37,6 +37,18 @@ def test_facts_are_attributes_and_survive_pickling(
     assert str(again) == str(error) != ""
 
 
+def test_errors_without_facts_travel_too() -> None:
+    """What has only a text comes back with it."""
+    for error in (errors.SagaError("gone\n  Look elsewhere."), errors.JournalError("closed")):
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+        assert (type(again), str(again)) == (type(error), str(error))
+
+
+def test_a_duplicate_without_a_text_has_one() -> None:
+    """Whoever finds two blocks at one path need not find the words for it."""
+    assert str(errors.DuplicateStepError(saga="s", step="a")) == "saga 's' has two blocks at 'a'"
+
+
 def test_every_error_is_documented_and_ours() -> None:
     """All names stand in the tree of the module's docstring, and have one root."""
     for name in errors.__all__:

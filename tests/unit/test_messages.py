@@ -94,6 +94,7 @@ Saga("trip", pivot(ship), Saga("mails", retriable(mail), compensate=undo_all))
     "no_block_list": 'Saga("trip", [hotel, charge])',
     "no_block_in_parallel": "parallel(charge, reserve)",
     "no_block_in_choice": "choice(is_large, yes=reserve, otherwise=SKIP)",
+    "no_block_otherwise": "choice(is_large, yes=charge, otherwise=reserve)",
     "no_block_in_each": "each(lines, reserve, max_items=2)",
     # ------------------------------------------------------------- values
     "action_not_callable": "readonly(3, name='look')",
