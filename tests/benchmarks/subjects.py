@@ -230,6 +230,10 @@ def command(*arguments: str) -> str:
 
 
 def children_time() -> float:
-    """Seconds of CPU that finished children have used: the timer for ``command``."""
+    """
+    Seconds of CPU that finished children have used: the timer for ``command``.
+
+    Not on Windows, where there is no ``resource``.
+    """
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
