@@ -15,13 +15,13 @@ from typing import Final, TypeAlias
 import attrs
 
 from saga_fsm.drawing._flow import without_index
-from saga_fsm.machine import Event, Machine, State, Status, Transition
+from saga_fsm.machine import Event, Machine, Row, State, Status, Transition
+from saga_fsm.machine import _alphabet as a
 
 
 WHOLE: Final = 40
 LIMIT: Final = 5_000
 _UNITS: Final = 14
-_BROKEN: Final = frozenset({"stuck", "alarm", "compensation_failed", "whole_failed"})
 # Phase ("forward", "undoing", "repair", "new", "completed", ...) and number of the unit in it.
 Box: TypeAlias = tuple[str, int]
 
@@ -75,11 +75,46 @@ def explore(machine: Machine, *, limit: int = LIMIT) -> Explored:
     )
 
 
+class _Offers:
+    """
+    The events that have a row in a state: ``Machine.accepts``, made for asking thousands of times.
+
+    A row is looked up by the local state of its own automaton, and most automata of a long saga
+    are in a state that knows no event.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self.number = {event: i for i, event in enumerate(machine.events)}
+        self.rows: dict[tuple[int, int], list[Row]] = {}
+        self.always: list[Row] = []
+        for row in machine.rows:
+            if row.event is None:
+                continue
+            codes = next((allowed for v, allowed in row.guard if v == row.automaton), None)
+            if codes is None:
+                self.always.append(row)
+            for code in codes or ():
+                self.rows.setdefault((row.automaton, code), []).append(row)
+
+    def of(self, state: State) -> list[Event]:
+        codes = state.codes
+        rows = self.always.copy()
+        for place in enumerate(codes):
+            rows += self.rows.get(place, ())
+        events = {
+            row.event: None
+            for row in rows
+            if row.event is not None and all(codes[v] in allowed for v, allowed in row.guard)
+        }
+        return sorted(events, key=self.number.__getitem__)
+
+
 class _Search:
     """Breadth first, box by box in turn, so that every box is seen before the limit."""
 
     def __init__(self, machine: Machine, put: Callable[[State], Box], limit: int) -> None:
         self.machine = machine
+        self.offers = _Offers(machine)
         self.put = put
         self.limit = limit
         self.seen: dict[State, None] = {machine.initial: None}
@@ -94,7 +129,7 @@ class _Search:
         late: list[Transition] = []
         self._wait(self.machine.initial)
         while (state := self._next(self.limit // 2)) is not None:
-            for event in self.machine.accepts(state):
+            for event in self.offers.of(state):
                 target = self.machine.step(state, event).state
                 move = Transition(state, event, target)
                 if _is_late(state, event):
@@ -106,13 +141,17 @@ class _Search:
         for move in late:
             self._take(move)
         while (state := self._next(self.limit)) is not None:
-            for event in self.machine.accepts(state):
+            for event in self.offers.of(state):
                 self._take(Transition(state, event, self.machine.step(state, event).state))
         return usual
 
     def _take(self, move: Transition) -> None:
+        new = move.target not in self.seen
+        if new and len(self.seen) >= self.limit:
+            self.complete = False
+            return
         self.transitions.append(move)
-        if move.target not in self.seen:
+        if new:
             self.seen[move.target] = None
             self._wait(move.target)
 
@@ -133,7 +172,7 @@ class _Search:
 
 def _is_late(state: State, event: Event) -> bool:
     if event.kind == "retry":
-        return state[event.target] in _BROKEN
+        return state.codes[state.machine.index[event.target]] in a.BROKEN
     return event.kind in {"resolve", "late_done"}
 
 
@@ -165,18 +204,11 @@ def _with_repairs(put: Callable[[State], Box], usual: set[State] | None) -> Call
     def put_late(state: State) -> Box:
         box = put(state)
         if box[0] in {"forward", "undoing"}:
-            late = _repaired(state) if usual is None else state not in usual
+            late = not a.BROKEN.isdisjoint(state.codes) if usual is None else state not in usual
             return ("repair", 0) if late else box
         return box
 
     return put_late
-
-
-def _repaired(state: State) -> bool:
-    return any(
-        automaton.local(code) in _BROKEN
-        for automaton, code in zip(state.machine.automata, state.codes, strict=True)
-    )
 
 
 def _beside(names: Sequence[str], usual: set[State]) -> list[tuple[str, ...]]:

@@ -92,11 +92,21 @@ def test_no_move_is_left_out_and_none_is_too_many(saga: Saga) -> None:
     assert drawn == len({(a, b) for a, b in pairs if a != b})
 
 
+def test_the_moves_looked_at_are_those_of_the_machine() -> None:
+    """What a picture is made of is what ``flatten`` enumerates, move by move."""
+    machine = compile_saga(BRANCHES)
+    found = explore(machine).transitions
+    wanted = machine.flatten()[1]
+    assert len(found) == len(wanted)
+    assert set(found) == set(wanted)
+
+
 def test_a_machine_too_large_to_look_at_is_drawn_in_part_and_says_so() -> None:
     """Past the limit every box is still there, and the picture says that it may lack an arrow."""
     machine = compile_saga(fulfilment.saga)
     diagram = machine_diagram(machine, limit=600)
     assert "an arrow may be missing" in diagram.subtitle
+    assert diagram.subtitle.startswith("600 states")
     sorts = {node.sort for node in diagram.nodes}
     assert sorts >= {"new", "pivot", "completed", "compensated", "compensation", "stuck"}
     assert len(diagram.nodes) <= 40
