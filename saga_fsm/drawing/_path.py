@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, Final
 
 import attrs
 
 from saga_fsm.definition import Saga
 from saga_fsm.drawing._diagram import Diagram, Edge, Node, Note
-from saga_fsm.drawing._flow import counted, without_index
-from saga_fsm.drawing._ledger import sized_flow
+from saga_fsm.drawing._flow import counted, flow, without_index
 from saga_fsm.drawing._machine import Taken, machine_diagram
 from saga_fsm.drawing._text import slug
-from saga_fsm.machine import Machine
+from saga_fsm.machine import Machine, State
 from saga_fsm.path import Path, PathMove
 
 
@@ -67,18 +66,21 @@ def over_flow(saga: Saga[Any, Any, Any], machine: Machine, path: Path) -> Diagra
 
     Raises:
         ValueError: the path is of another machine.
+        NoTransitionError: the path has an event that the machine does not know.
     """
     _check_machine(machine, path)
-    diagram = sized_flow(saga)
-    nodes = {node.id: node for node in diagram.nodes}
+    # Step by step at any size: in a ledger there is no room for what happened.
+    diagram = flow(saga)
+    nodes = {node.id for node in diagram.nodes}
     marks: dict[str, list[str]] = {"start": []}
+    state = machine.initial
     for number, move in enumerate(path.moves, 1):
-        place = _place(move, nodes)
+        place = _place(move, state, nodes)
         if place is not None:
             marks.setdefault(place, []).append(f"{number}  {move.says or move.token}")
-    last = path.moves[-1].state.partition("(")[0] if path.moves else ""
-    if f"end-{last}" in nodes:
-        marks[f"end-{last}"] = []
+        state = machine.step(state, move.token).state if move.is_event else state
+    if f"end-{state.status.value}" in nodes:
+        marks[f"end-{state.status.value}"] = []
     drawn = [
         attrs.evolve(x, marks=tuple(marks.get(x.id, ())), grey=x.id not in marks)
         for x in diagram.nodes
@@ -93,14 +95,16 @@ def over_flow(saga: Saga[Any, Any, Any], machine: Machine, path: Path) -> Diagra
     )
 
 
-def _place(move: PathMove, nodes: dict[str, Node]) -> str | None:
+def _place(move: PathMove, state: State, nodes: Container[str]) -> str | None:
     """The step, the compensation or the block that a move is about."""
-    about = move.token.partition("(")[2].rstrip(")").partition(",")[0]
-    path = without_index(about)
-    before = next((was for name, was, _ in move.changes if name == about), "")
-    undo = before in _UNDOING or move.token.startswith(("compensated(", "~undo"))
+    about = move.token.partition("(")[2].rpartition(")")[0].partition(",")[0]
+    index = state.machine.index
+    undo = about in index and state[about] in _UNDOING
+    # What the world does to an action while its compensation runs is still about the action.
+    undo = undo and (move.is_event or move.token.startswith("~undone"))
     sorts = ("comp", "step") if undo else ("step", "choice", "each", "try", "comp")
-    return next((f"{x}-{slug(path)}" for x in sorts if f"{x}-{slug(path)}" in nodes), None)
+    names = (f"{sort}-{slug(without_index(about))}" for sort in sorts)
+    return next((name for name in names if name in nodes), None)
 
 
 def alone(path: Path) -> Diagram:
