@@ -1,7 +1,9 @@
-"""``saga-fsm demo``: the order saga, checked under every fault and run to each of its ends."""
+"""``saga-fsm demo``: the order saga, checked, run to each end, attacked and drawn."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Final
 
 import click
@@ -16,8 +18,16 @@ _SHOPS: Final[dict[str, tuple[set[str], set[str]]]] = {
 
 
 @click.command()
-def demo() -> None:
-    """Show the order saga, check it, and run it to each outcome; writes no file."""
+@click.option(
+    "--output",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the picture is written; a temporary folder unless said.",
+)
+def demo(*, folder: Path | None) -> None:
+    """Show the order saga, check it, run it to each outcome, attack it, and draw it."""
+    # Kept: whoever sees the demo wants to look at the picture afterwards.
+    folder = folder or Path(mkdtemp(prefix="saga-fsm-demo-"))
     from saga_fsm.checker import check
     from saga_fsm.compiler import compile_saga
     from saga_fsm.examples import order
@@ -28,7 +38,57 @@ def demo() -> None:
     click.echo(f"{check(order.saga)}\n")
     for title, (refusing, unreachable) in _SHOPS.items():
         _run(title, refusing, unreachable)
-    click.echo("No file was written. The world of the example lives in memory.")
+    _attack()
+    _draw(folder)
+
+
+def _attack() -> None:
+    """Its shop, and one that forgets to pay back, under every fault at every transition."""
+    from saga_fsm.cli.progress import Progress
+    from saga_fsm.examples import order
+    from saga_fsm.testing import explore_faults
+
+    class Forgetful(order.World):
+        def pay_back(self, payment: order.Payment) -> None:
+            """Take the money out of the till, and lose it."""
+            self.till -= payment.amount
+
+    for title, world in (("the shop", order.World), ("one that loses refunds", Forgetful)):
+        progress = Progress("runs", "plans waiting")
+        try:
+            found = explore_faults(
+                order.saga,
+                world=world,
+                input=order.INPUT,
+                consistent=order.consistent,
+                max_faults=0,
+                progress=progress,
+            )
+        finally:
+            progress.end()
+        if found.ok:
+            told = f"{found.runs:,} runs, {found.coverage:.0%} of the rows taken: consistent"
+            click.echo(f"Failure test of {title}: {told}")
+            continue
+        shortest = min(found.failures, key=lambda failure: len(failure.plan))
+        click.echo(f"Failure test of {title}: {shortest.reason}")
+        click.echo(f"  shortest plan, replay it with faults --replay: {shortest.plan}\n")
+
+
+def _draw(folder: Path) -> None:
+    from saga_fsm.drawing import draw
+    from saga_fsm.errors import DrawingEngineError
+    from saga_fsm.examples import order
+
+    folder.mkdir(parents=True, exist_ok=True)
+    drawing = draw(order.saga)
+    try:
+        file, data = folder / "order.svg", drawing.pipe("svg")
+    except DrawingEngineError as error:
+        file, data = folder / "order.dot", drawing.source.encode()
+        click.echo(f"{error}", err=True)
+    file.write_bytes(data)
+    click.echo(f"Wrote {file}: the saga and its way back. Nothing else was written.")
 
 
 def _run(title: str, refusing: set[str], unreachable: set[str]) -> None:

@@ -88,6 +88,7 @@ def _exploration(found: Exploration) -> dict[str, Any]:
         "complete": found.complete,
         "coverage": found.coverage,
         "missed": found.missed,
+        "outside": found.outside,
         "fired": found.fired,
         "failures": [
             {

@@ -120,9 +120,9 @@ def agrees(
     """
     Say whether the effects that stand are those that the outcome claims.
 
-    Completed: all. Compensated: none. Stuck on the way back: none but those listed as unresolved, in
-    the saga that is stuck; what its parent did before stands until that is settled. Stuck on the
-    way forward: all that came before the pivot.
+    Completed: all. Compensated: none. Stuck on the way back: none but those listed as unresolved,
+    in the saga that is stuck; what its parent did before stands until that is settled. Stuck on
+    the way forward: all that came before the pivot.
 
     Args:
         guard: knows what stands.

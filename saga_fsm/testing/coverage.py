@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import Any
 
+from saga_fsm.checker import check
+from saga_fsm.definition import Saga
+from saga_fsm.definition.layout import ROOT, lay_out
 from saga_fsm.machine import Codes, Machine, Row
+
+
+# States of machine and participants: half a second.
+_SEARCHED = 20_000
+_NO_DEADLINE = "the saga has no deadline"
 
 
 class RowCoverage:
@@ -55,17 +64,27 @@ class RowCoverage:
                 now[v] = code
                 todo.extend(self._internal.get((v, code), ()))
 
-    @property
-    def share(self) -> float:
-        """The share of the table that was taken, from 0 to 1."""
-        return len(self.taken) / len(self.machine.rows)
+    def missed(self) -> list[str]:
+        """The rows that were not taken, as the table writes them."""
+        return [
+            str(row) for number, row in enumerate(self.machine.rows) if number not in self.taken
+        ]
 
-    @property
-    def missed(self) -> tuple[Row, ...]:
-        """The rows that were not."""
-        return tuple(
-            row for number, row in enumerate(self.machine.rows) if number not in self.taken
-        )
+
+def untakable(saga: Saga[Any, Any, Any], missed: list[str]) -> dict[str, str]:
+    """
+    Which of the rows that no plan took no plan can take, and why.
+
+    What the checker has searched to its end and not taken, no honest world can show. Where that
+    is too much to search, only what the definition shows is known.
+    """
+    root = lay_out(saga).scopes[ROOT]
+    known = {}
+    if missed:
+        known = {one.row: one.reason for one in check(saga, limit=_SEARCHED).never_taken}
+    if root.deadline is None:
+        known |= {row: _NO_DEADLINE for row in missed if row.startswith("deadline |")}
+    return {row: known[row] for row in missed if row in known}
 
 
 def _enabled(row: Row, codes: list[int]) -> bool:

@@ -21,7 +21,7 @@ import attrs
 from saga_fsm.definition import Saga
 from saga_fsm.path import Path
 from saga_fsm.runner.outcome import Outcome
-from saga_fsm.testing.coverage import RowCoverage
+from saga_fsm.testing.coverage import RowCoverage, untakable
 from saga_fsm.testing.effects import EffectLog
 from saga_fsm.testing.fitting import fitting, honest
 from saga_fsm.testing.oracles import Consistent, wrong
@@ -98,9 +98,10 @@ class Exploration:
     Args:
         saga: the saga's name.
         runs: how many plans were run.
-        coverage: the share of the table's rows that were taken, from 0 to 1.
+        coverage: the share of the rows that can be taken that was, from 0 to 1.
         failures: one for each different reason, each shrunk.
-        missed: the rows that no plan took.
+        missed: rows that no plan took, though one might: with another input, or more faults.
+        outside: rows that no plan can take, with the reason; they stand outside the share.
         fired: how often each fault was injected.
         complete: whether the tour came to its end within ``max_runs``.
     """
@@ -110,6 +111,7 @@ class Exploration:
     coverage: float
     failures: tuple[Failure, ...]
     missed: tuple[str, ...]
+    outside: dict[str, str]
     fired: dict[str, int]
     complete: bool
 
@@ -134,7 +136,7 @@ class Exploration:
         faults = ", ".join(f"{fault} {count}" for fault, count in sorted(self.fired.items()))
         lines = [
             f"{self.saga}: {verdict} after {self.runs:,} runs{tour}",
-            f"  rows of the table taken: {self.coverage:.1%}",
+            f"  rows taken: {self.coverage:.1%} of those that can be; {len(self.outside)} cannot",
             f"  faults injected: {faults or 'none'}",
         ]
         if self.missed:
@@ -292,7 +294,7 @@ class _Search:
         self.fired: Counter[str] = Counter()
         self.failures: dict[str, Failure] = {}
         self.coverage: RowCoverage | None = None
-        self.name = ""
+        self.saga: Any = case.saga
         self._done: set[frozenset[Injection]] = set()
 
     def tour(self) -> None:
@@ -355,7 +357,7 @@ class _Search:
     def _count(self, done: Replay, simulation: Simulation) -> None:
         if self.coverage is None:
             self.coverage = RowCoverage(simulation.stage.machine)
-            self.name = simulation.stage.saga.name
+            self.saga = simulation.stage.saga
         self.coverage.add(done.outcome.events)
         self.fired.update(one.fault.value for one in done.plan if one not in done.unfired)
         if done.reason and done.reason not in self.failures:
@@ -378,13 +380,18 @@ class _Search:
         return Failure(done.plan, done.outcome, done.reason, done.path)
 
     def result(self) -> Exploration:
-        assert self.coverage is not None  # noqa: S101 - at least the plan without a fault was run
+        coverage = self.coverage
+        assert coverage is not None  # noqa: S101 - at least the plan without a fault was run
+        missed = coverage.missed()
+        outside = untakable(self.saga, missed)
+        share = len(coverage.taken) / (len(coverage.taken) + len(missed) - len(outside))
         return Exploration(
-            saga=self.name,
+            saga=self.saga.name,
             runs=self.runs,
-            coverage=self.coverage.share,
+            coverage=share,
             failures=tuple(self.failures.values()),
-            missed=tuple(map(str, self.coverage.missed)),
+            missed=tuple(row for row in missed if row not in outside),
+            outside=outside,
             fired=dict(self.fired),
             complete=self.complete,
         )

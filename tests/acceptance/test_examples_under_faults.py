@@ -18,12 +18,11 @@ EXAMPLES = {
     "order_recovered": 20_000,
     "order_choreographed": 20_000,
     "transfer": 20_000,
-    "trip": 4_000,
+    "trip": 2_500,
     "fulfilment": 1_500,
 }
-# Rows that need another input than the example's own, another machine, or a broken promise.
-UNTAKEN = {"fulfilment": 0.34, "trip": 0.17}
-_MOST_UNTAKEN = 0.22
+# The share of rows taken where it is not all: the others need another input, or more runs.
+SHARE = {"fulfilment": 0.66, "trip": 0.97}
 
 
 def module(name: str) -> Any:
@@ -44,8 +43,8 @@ def test_the_tour_finds_nothing(name):
         max_runs=EXAMPLES[name],
     )
     assert found.ok, found
-    assert found.complete is (name not in UNTAKEN)
-    assert 1 - found.coverage < UNTAKEN.get(name, _MOST_UNTAKEN), found
+    assert found.complete is (name not in SHARE)
+    assert found.coverage >= SHARE.get(name, 1.0), found
 
 
 def attack(name: str) -> Any:
