@@ -14,6 +14,7 @@ import click
 from saga_fsm.cli.check import check
 from saga_fsm.cli.demo import demo
 from saga_fsm.cli.draw import draw
+from saga_fsm.cli.export import export
 from saga_fsm.cli.faults import faults
 from saga_fsm.cli.run import run
 
@@ -35,6 +36,7 @@ def saga_fsm(*, traceback: bool) -> None:
 saga_fsm.add_command(check)
 saga_fsm.add_command(demo)
 saga_fsm.add_command(draw)
+saga_fsm.add_command(export)
 saga_fsm.add_command(faults)
 saga_fsm.add_command(run)
 

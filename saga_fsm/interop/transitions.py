@@ -23,6 +23,7 @@ __all__ = [
     "Driven",
     "async_observer",
     "observer",
+    "options",
     "state_names",
     "to_async_machine",
     "to_machine",
@@ -40,7 +41,13 @@ def state_names(machine: Machine) -> dict[State, str]:
     return names
 
 
-def _options(machine: Machine, model: object | None) -> dict[str, Any]:
+def options(machine: Machine, model: object | None = None) -> dict[str, Any]:
+    """
+    What ``transitions.Machine(**options(machine))`` takes: states by name, arrows, the first state.
+
+    Raises:
+        StateSpaceLimitError: the machine has too many states to be flattened.
+    """
     names = state_names(machine)
     return {
         "states": list(names.values()),
@@ -64,12 +71,12 @@ def to_machine(machine: Machine, model: object | None = None) -> FlatMachine:
     Raises:
         StateSpaceLimitError: the machine has too many states to be flattened.
     """
-    return FlatMachine(**_options(machine, model))
+    return FlatMachine(**options(machine, model))
 
 
 def to_async_machine(machine: Machine, model: object | None = None) -> AsyncMachine:
     """The same, with awaited triggers and callbacks."""
-    return AsyncMachine(**_options(machine, model))
+    return AsyncMachine(**options(machine, model))
 
 
 class Driven:

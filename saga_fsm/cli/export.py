@@ -1,0 +1,107 @@
+"""``saga-fsm export TARGET --to FORMAT``: the machine for other tools."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from saga_fsm.cli.target import load
+
+
+if TYPE_CHECKING:
+    from saga_fsm.definition import Saga
+    from saga_fsm.machine import Effect, Machine, Row
+
+_SCHEMA = 1
+
+
+@click.command()
+@click.argument("target")
+@click.option("--to", "form", type=click.Choice(["transitions", "mermaid", "json"]), required=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="FILE")
+def export(*, target: str, form: str, output: Path | None) -> int:
+    """
+    Write the machine of the saga at TARGET (module:name or file.py:name) for another tool.
+
+    transitions: JSON that transitions.Machine(**json.load(file)) takes; the flattened machine.
+    mermaid: the flow, for a forge that shows Mermaid. json: the table, row by row.
+    """
+    text = _WRITERS[form](load(target))
+    if output is None:
+        click.echo(text.rstrip("\n"))
+    else:
+        output.write_text(f"{text.rstrip()}\n")
+        click.echo(str(output))
+    return 0
+
+
+def _transitions(saga: Saga[Any, Any, Any]) -> str:
+    from saga_fsm.compiler import compile_saga
+    from saga_fsm.interop.transitions import options
+
+    return json.dumps(options(compile_saga(saga)), indent=1)
+
+
+def _mermaid(saga: Saga[Any, Any, Any]) -> str:
+    from saga_fsm.drawing import to_mermaid
+
+    return to_mermaid(saga)
+
+
+def _table(saga: Saga[Any, Any, Any]) -> str:
+    from saga_fsm.compiler import compile_saga
+
+    machine = compile_saga(saga)
+    table = {
+        "schema": _SCHEMA,
+        "saga": machine.name,
+        "version": saga.version,
+        "fingerprint": machine.fingerprint,
+        "events": [str(event) for event in machine.events],
+        "automata": [
+            {
+                "path": automaton.path,
+                "sort": automaton.sort,
+                "scope": automaton.scope,
+                "states": [automaton.local(code) for code in automaton.locals],
+            }
+            for automaton in machine.automata
+        ],
+        "rows": [_row(machine, row) for row in machine.rows],
+    }
+    return json.dumps(table, indent=1)
+
+
+def _row(machine: Machine, row: Row) -> dict[str, Any]:
+    """One guarded command: an input row has an event, an internal one has none."""
+    automata = machine.automata
+    return {
+        "event": None if row.event is None else str(row.event),
+        "name": row.name,
+        "guard": {
+            automata[v].path: [
+                automata[v].local(code) for code in automata[v].locals if code in allowed
+            ]
+            for v, allowed in row.guard
+        },
+        "update": {automata[v].path: automata[v].local(code) for v, code in row.update},
+        "effects": [_effect(effect) for effect in row.effects],
+    }
+
+
+def _effect(effect: Effect) -> dict[str, str]:
+    from saga_fsm.machine import Finished
+
+    about = effect.status.value if isinstance(effect, Finished) else effect.target
+    return {"effect": type(effect).__name__, "target": about}
+
+
+_WRITERS: Final[dict[str, Callable[[Saga[Any, Any, Any]], str]]] = {
+    "transitions": _transitions,
+    "mermaid": _mermaid,
+    "json": _table,
+}
