@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from saga_fsm import Contract, Path, Retry, Saga, check, compile_saga, pivot, step
+from saga_fsm.checker._environment import UNDONE, of_whole, told
 from saga_fsm.errors import PropertyViolationError
 from saga_fsm.examples import fulfilment
 from tests.reference import REFERENCES, C, P, R, Reference, act, undo
@@ -29,6 +30,26 @@ def test_the_largest_example_comes_to_its_end() -> None:
     report = check(fulfilment.saga)
     assert report.verdict == "safe", str(report)
     assert (report.states, report.transitions, report.depth) == (516_764, 2_116_455, 31)
+
+
+def with_an_operator(*of: Any, **options: Any) -> Any:
+    """Let an operator resolve the failed undo of a whole too, which machine.md 6 does not play."""
+    yield from of_whole(*of, **options)
+    path, local, _ = of
+    if options["up"] and local == "whole_failed":
+        yield told("resolve", path, "an operator resolves it", UNDONE, "compensated")
+
+
+@pytest.mark.parametrize("figures", [(677, 1781, 15), (3536, 14533, 14)])
+def test_an_operators_word_on_a_whole_reaches_nothing_new(
+    figures: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resolving the undo of a whole adds moves and no state: trying again comes to the same."""
+    (reference,) = [one for one in REFERENCES if one.product == figures]
+    monkeypatch.setattr("saga_fsm.checker._product.of_whole", with_an_operator)
+    report = check(reference.make())
+    assert (report.verdict, report.states, report.depth) == ("safe", figures[0], figures[2])
+    assert report.transitions > figures[1]
 
 
 @pytest.mark.parametrize(
