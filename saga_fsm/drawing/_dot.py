@@ -12,12 +12,12 @@ from saga_fsm.drawing._text import plain, shortened
 
 
 def to_dot(diagram: Diagram, *, theme: str = "light") -> Drawing:
-    """Write a diagram down; the text is the same in every process."""
+    """Write a diagram down; the package sorts attributes, so equal diagrams give equal text."""
     colours = THEMES[theme]
     drawing = Drawing(diagram.title, diagram.subtitle)
     _defaults(drawing, diagram, colours)
     for node in diagram.nodes:
-        drawing.node(node.id, **dict(sorted(_node(node, colours).items())))
+        drawing.node(node.id, **_node(node, colours))
     for frame in diagram.frames:
         if not frame.parent:
             drawing.body.extend(_frame(frame, diagram, colours, "\t"))
@@ -27,7 +27,7 @@ def to_dot(diagram: Diagram, *, theme: str = "light") -> Drawing:
     lanes = {node.id: node.lane for node in diagram.nodes}
     for edge in diagram.edges:
         source, target, look = _edge(edge, diagram, lanes, colours)
-        drawing.edge(source, target, **dict(sorted(look.items())))
+        drawing.edge(source, target, **look)
     return drawing
 
 

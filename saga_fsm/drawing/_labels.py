@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from typing import Final
@@ -19,6 +20,7 @@ MARKS: Final = {
     "stuck": "!",
     "choice": "?",
 }
+_ESCAPE: Final = re.compile(r"(?<=\\)(?=.)", re.DOTALL)
 _NOTE: Final = 44
 _LINE: Final = 104
 _SAYS: Final = {
@@ -32,8 +34,12 @@ _SAYS: Final = {
 def font(text: str, color: str, points: float = 0.0, *, bold: bool = False) -> str:
     """Any text in a colour."""
     size = f' point-size="{points:g}"' if points else ""
-    inner = f"<b>{markup(text)}</b>" if bold else markup(text)
-    return f'<font color="{color}"{size}>{inner}</font>'
+    # Graphviz reads the escape for a node's name, and its like, within one run of text, however it
+    # is written: so no run goes on after a backslash.
+    runs = [markup(run) for run in _ESCAPE.split(text)]
+    if bold:
+        runs = [f"<b>{run}</b>" for run in runs]
+    return "".join(f'<font color="{color}"{size}>{run}</font>' for run in runs)
 
 
 def box(node: Node, theme: Theme) -> str:

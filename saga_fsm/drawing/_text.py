@@ -40,8 +40,8 @@ def markup(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """The text as an attribute: the package quotes it, and Graphviz reads entities in it."""
-    return clean(text).replace("&", "&amp;").replace("\\", "&#92;")
+    """The text as an attribute: Graphviz reads entities in it, and then backslashes, twice."""
+    return clean(text).replace("&", "&amp;").replace("\\", "\\" * 4)
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:

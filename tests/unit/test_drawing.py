@@ -140,7 +140,7 @@ def test_the_failure_of_an_alternative_leads_to_the_next() -> None:
     assert [e.label for e in edges if e.source == "try-alternatives"] == ["1.", "2."]
 
 
-SVG = "{http://www.w3.org/2000/svg}"
+SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 # What a name may not hold is refused by W1 when the step is made.
 NAMES = st.text(min_size=1, max_size=60).filter(lambda x: not set("/[](),@~") & set(x))
 
@@ -164,13 +164,43 @@ def test_any_name_draws(name: str) -> None:
         assert len(ids) == len(set(ids))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<b>",
+        "a&b",
+        "&lt;",
+        "&#92;",
+        '"quoted"',
+        "it's",
+        "\\",
+        "end\\",
+        "\\N\\l",
+        "{x|y}",
+        "%s",
+        "日本",
+    ],
+)
+def test_a_name_is_shown_as_it_is(name: str) -> None:
+    """No markup, entity or escape that stands in a name is read as one: it is seen and told."""
+    root = ET.fromstring(draw(Saga(name, C(name))).pipe("svg"))  # noqa: S314 - our own picture
+    # A backslash ends a run of text; what is seen is all of them.
+    shown = "".join(x.text or "" for x in root.iter(f"{SVG}text"))
+    assert shown.startswith(f"{name}1 step")
+    assert f"1 compensation{name}" in shown
+    # Engines differ in how often they read the backslashes of a tip.
+    tips = [x.get(f"{XLINK}title", "") for x in root.iter(f"{SVG}a")]
+    assert f"step {name} (compensatable)" in [tip.replace("\\\\", "\\") for tip in tips]
+    assert root.findtext(f"{SVG}title") == name
+
+
 def test_a_tip_holds_what_a_box_cannot() -> None:
     """In the picture a node has its id, its class and its whole name for who points at it."""
     root = ET.fromstring(draw(order.saga).pipe("svg"))  # noqa: S314 - our own picture
     nodes = {x.get("id"): x for x in root.iter(f"{SVG}g") if x.get("id")}
     assert nodes["step-charge"].get("class") == "node compensatable"
     assert nodes["comp-charge"].get("class") == "node compensation"
-    tips = {x.get("{http://www.w3.org/1999/xlink}title") for x in root.iter(f"{SVG}a")}
+    tips = {x.get(f"{XLINK}title") for x in root.iter(f"{SVG}a")}
     assert tips >= {"step charge (compensatable)", "compensation refund of charge"}
 
 

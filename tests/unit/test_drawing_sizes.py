@@ -55,6 +55,14 @@ def test_stages_are_cut_at_forks_and_joins() -> None:
     assert {row.label[0] for row in tables[1]} == {"x", "y"}
 
 
+def test_a_small_block_is_no_stage_of_its_own() -> None:
+    """What is cut off by a fork, a join or a pivot and has under five steps joins a neighbour."""
+    block = parallel(C("x"), C("y"))
+    saga = Saga("s", *[C(f"a{i}") for i in range(9)], block, *[C(f"b{i}") for i in range(14)])
+    tables = [node.rows for node in sized_flow(saga).nodes if node.rows]
+    assert [len(table) for table in tables] == [11, 14]
+
+
 def test_long_sagas_are_stages_linked_to_their_own_drawings() -> None:
     """A thousand steps are at most twenty-odd boxes; each links to the drawing of its stage."""
     saga = chain(1_000)

@@ -171,6 +171,19 @@ def test_a_path_over_the_flow_is_written_where_it_happened() -> None:
     assert "end-compensated" not in grey
 
 
+def test_what_the_world_does_is_written_where_it_does_it() -> None:
+    """A late copy is about the action though its undo runs; an undo without an answer is not."""
+    machine = compile_saga(WEAK)
+    tokens = "start done(reserve) transient(charge) ~lands(charge) ~undone(charge)"
+    path = Path.decode(f"weak:{machine.fingerprint} {tokens}")
+    marks = {n.id: n.marks for n in over_flow(WEAK, machine, path).nodes if n.marks}
+    assert marks == {
+        "step-reserve": ("2  done(reserve)",),
+        "step-charge": ("3  transient(charge)", "4  ~lands(charge)"),
+        "comp-charge": ("5  ~undone(charge)",),
+    }
+
+
 def test_a_path_alone_is_its_states_and_moves() -> None:
     """Without its machine a path is drawn from what it says; decoded, from its moves alone."""
     machine = compile_saga(order.saga)
