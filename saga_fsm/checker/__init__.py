@@ -42,6 +42,7 @@ _FAULTS = (
 )
 # A takeover is a crash whose calls may still land (semantics.md 1.10): one switch for both.
 _REMOVABLE = frozenset({"crash", "second_owner"})
+_ENGINES = ("auto", "plain")
 _LEVELS = ("error", "warning", "info")
 _FAIRNESS = (
     "of states: what can happen again and again does happen at last, so a call that is retried "
@@ -54,6 +55,7 @@ def check(
     *,
     without: Iterable[str] = (),
     limit: int = 1_000_000,
+    engine: str = "auto",
     progress: Progress | None = None,
 ) -> Report:
     """
@@ -68,11 +70,14 @@ def check(
         without: faults to leave out, of "crash" and "second_owner"; the verdict is then at best
             "incomplete".
         limit: the largest number of states.
+        engine: "auto", or "plain": breadth-first search, state by state.
         progress: called every few thousand states with how far the search is.
 
     Raises:
-        ValueError: an unknown fault in ``without``.
+        ValueError: an unknown fault in ``without``, or an unknown engine.
     """
+    if engine not in _ENGINES:
+        raise ValueError(f"engine {engine!r} is not known: there are {', '.join(_ENGINES)}")
     left_out = tuple(sorted(set(without)))
     if unknown := set(left_out) - _REMOVABLE:
         message = f"cannot leave out {sorted(unknown)}: known are {sorted(_REMOVABLE)}"

@@ -50,7 +50,7 @@ def draw(
     return write(drawing, file)
 
 
-def write(drawing: Drawing, file: Path) -> int:
+def write(drawing: Drawing, file: Path, *, err: bool = False) -> int:
     """Write a drawing; where nothing can render it, its DOT text beside, and the status says so."""
     from saga_fsm.errors import DrawingEngineError
 
@@ -64,5 +64,5 @@ def write(drawing: Drawing, file: Path) -> int:
         click.echo(told, err=True)
         return _NO_ENGINE
     file.write_bytes(data)
-    click.echo(str(file))
+    click.echo(str(file), err=err)
     return 0

@@ -50,6 +50,12 @@ def load_named(target: str) -> Any:
     return getattr(module, name)
 
 
+def has_named(target: str) -> bool:
+    """Whether a target names something that is there."""
+    place, _, name = target.rpartition(":")
+    return bool(place) and hasattr(_module(place), name)
+
+
 def _module(place: str) -> ModuleType:
     path = Path(place)
     if path.suffix != ".py":

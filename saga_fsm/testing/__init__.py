@@ -16,6 +16,7 @@ from saga_fsm.testing.clock import VirtualClock
 from saga_fsm.testing.effects import EffectLog
 from saga_fsm.testing.explore import Exploration, Failure, Replay, explore_faults, replay
 from saga_fsm.testing.plan import Fault, FaultPlan, Injection
+from saga_fsm.testing.schedule import plan_of
 
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
     "VirtualClock",
     "explore_faults",
     "fault_plans",
+    "plan_of",
     "replay",
     "state_machine_test",
 ]
