@@ -28,6 +28,7 @@ class Table:
         # Equal parts are made once: a large table is thousands of the same few.
         self._events: dict[Event, Event] = {}
         self._guards: dict[Guard, Guard] = {}
+        self._updates: dict[tuple[Update, ...], tuple[Update, ...]] = {}
         self._literals: dict[Literal, Literal] = {}
         self._automata: list[Automaton] = []
 
@@ -69,12 +70,16 @@ class Table:
         """Add an input row of automaton ``v``: its own literal first, since it fails first."""
         event = self.event(kind, target, argument)
         whole = self._shared(((v, source), *guard))
-        self.rows.append(Row(event, event, v, whole, tuple(updates), self._automata))
+        self.rows.append(Row(event, event, v, whole, self._update(updates), self._automata))
 
     def when(self, name: str, v: int, guard: Sequence[Literal], updates: Sequence[Update]) -> None:
         """Add an internal row of automaton ``v``."""
         whole = self._shared(tuple(guard))
-        self.rows.append(Row(None, name, v, whole, tuple(updates), self._automata))
+        self.rows.append(Row(None, name, v, whole, self._update(updates), self._automata))
+
+    def _update(self, updates: Sequence[Update]) -> tuple[Update, ...]:
+        update = tuple(updates)
+        return self._updates.setdefault(update, update)
 
     def _shared(self, guard: Guard) -> Guard:
         """One guard value per content: most rows of a step ask the same few things."""
