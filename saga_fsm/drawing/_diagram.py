@@ -12,17 +12,6 @@ import attrs
 
 
 @attrs.frozen
-class Row:
-    """One line of a ledger: its number, the sort and name of the step, and what undoes it."""
-
-    number: int
-    sort: str
-    label: str
-    undo: str = ""
-    tip: str = ""
-
-
-@attrs.frozen
 class Node:
     """
     One thing in the picture.
@@ -53,6 +42,22 @@ class Node:
     rows: tuple[Row, ...] = ()
     link: str = ""
     grey: bool = False
+
+
+@attrs.frozen
+class Row:
+    """
+    One line of a ledger.
+
+    Args:
+        number: of the step, from 1.
+        step: as it would be drawn alone.
+        undo: what undoes it, as it would be drawn alone; None where nothing does.
+    """
+
+    number: int
+    step: Node
+    undo: Node | None = None
 
 
 @attrs.frozen

@@ -21,6 +21,7 @@ MARKS: Final = {
     "choice": "?",
 }
 _ESCAPE: Final = re.compile(r"(?<=\\)(?=.)", re.DOTALL)
+_LEFT: Final = 'border="1" sides="L"'
 _NOTE: Final = 44
 _LINE: Final = 104
 _SAYS: Final = {
@@ -108,21 +109,25 @@ def ledger(node: Node, theme: Theme) -> str:
 
 
 def _row(row: Row, theme: Theme) -> str:
-    border, fill = theme.pair(row.sort)
-    pivot = row.sort == "pivot"
-    mark = font(f"{MARKS['pivot']} ", border, 10.5) if pivot else ""
-    sides = 'border="2"' if pivot else 'border="1" sides="L"'
-    name = mark + font(shortened(row.label), theme.ink, 10.5, bold=pivot)
-    cells = (
-        f'<td align="right">{font(str(row.number), theme.muted, 9)}</td>'
-        f'<td align="left" {sides} color="{border}" bgcolor="{fill}">{name}</td>'
-    )
-    if row.undo:
-        border, fill = theme.pair("compensation")
-        text = font(f"{MARKS['compensation']} ", border, 9.5)
-        text += font(shortened(row.undo), theme.ink, 9.5)
-        sides = 'border="1" sides="L"'
-        cells += f'<td align="left" {sides} color="{border}" bgcolor="{fill}">{text}</td>'
-    else:
-        cells += f'<td align="left">{font(_SAYS[row.sort], theme.grey, 9.5)}</td>'
+    pivot = row.step.sort == "pivot"
+    mark = font(f"{MARKS['pivot']} ", theme.pair("pivot")[0], 10.5) if pivot else ""
+    name = mark + font(shortened(row.step.label), theme.ink, 10.5, bold=pivot)
+    cells = f'<td align="right">{font(str(row.number), theme.muted, 9)}</td>'
+    cells += _cell(row.step, name, 'border="2"' if pivot else _LEFT, theme)
+    if row.undo is None:
+        says = font(_SAYS[row.step.sort], theme.grey, 9.5)
+        return f'<tr>{cells}<td align="left">{says}</td></tr>'
+    text = font(f"{MARKS['compensation']} ", theme.undo, 9.5)
+    text += font(shortened(row.undo.label), theme.ink, 9.5)
+    cells += _cell(row.undo, text, _LEFT, theme)
     return f"<tr>{cells}</tr>"
+
+
+def _cell(node: Node, text: str, sides: str, theme: Theme) -> str:
+    """A cell that is found, and told, like a box; Graphviz sets the ``a_`` before its id."""
+    border, fill = theme.pair(node.sort)
+    tip = markup(node.tip).replace("\\", "\\" * 4)
+    return (
+        f'<td align="left" {sides} color="{border}" bgcolor="{fill}" href="#a_{node.id}" '
+        f'id="{node.id}" tooltip="{tip}">{text}</td>'
+    )

@@ -58,7 +58,7 @@ def _stages(plain: Diagram) -> dict[int, list[Row]]:
     is cut into equal parts.
     """
     undo = {e.source: e.target for e in plain.edges if e.sort in {"undone by", "level"}}
-    names = {node.id: node.label for node in plain.nodes if node.sort == "compensation"}
+    undoing = {node.id: node for node in plain.nodes if node.sort == "compensation"}
     parts: list[list[Row]] = [[]]
     number = 0
     for node in plain.nodes:
@@ -66,8 +66,7 @@ def _stages(plain: Diagram) -> dict[int, list[Row]]:
             parts.append([])
         elif node.sort in STEPS:
             number += 1
-            undone = names.get(undo.get(node.id, ""), "")
-            parts[-1].append(Row(number, node.sort, node.label, undone, node.tip))
+            parts[-1].append(Row(number, node, undoing.get(undo.get(node.id, ""))))
             if node.sort == "pivot":
                 parts.append([])
     # A saga of a thousand steps has longer stages, not more of them than can be seen.
@@ -138,11 +137,11 @@ def _overview(plain: Diagram, stages: dict[int, list[Row]]) -> Diagram:
 
 
 def _box(number: int, rows: list[Row], plain: Diagram) -> Node:
-    sorts = {row.sort for row in rows}
+    sorts = {row.step.sort for row in rows}
     sort = "retriable" if sorts <= {"retriable", "readonly"} else "compensatable"
-    last = rows[-1].label if len(rows) > 1 else ""
-    note = f"{rows[0].label} \N{HORIZONTAL ELLIPSIS} {last}" if last else rows[0].label
-    pivots = [row.label for row in rows if row.sort == "pivot"]
+    last = rows[-1].step.label if len(rows) > 1 else ""
+    note = f"{rows[0].step.label} \N{HORIZONTAL ELLIPSIS} {last}" if last else rows[0].step.label
+    pivots = [row.step.label for row in rows if row.step.sort == "pivot"]
     if pivots:
         sort, note = "pivot", f"with {', '.join(pivots)}"
     link = f"{slug(plain.title)}-stage-{number}.svg"

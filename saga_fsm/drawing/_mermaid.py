@@ -68,7 +68,9 @@ def _node(node: Node, names: Mapping[str, str], indent: str = "  ") -> str:
     mark = MARKS.get(node.sort, "")
     words = _safe(f"{mark} {shortened(node.label)}" if mark else shortened(node.label))
     words = _BARE.get(node.sort, words)
-    rows = (f"{x.number} {x.label}" + (f" / {x.undo}" if x.undo else "") for x in node.rows)
+    rows = (
+        f"{x.number} {x.step.label}" + (f" / {x.undo.label}" if x.undo else "") for x in node.rows
+    )
     for line in (*([node.note] if node.note else []), *node.marks, *rows):
         words += f"<br/>{_safe(line)}"
     shape = _SHAPES.get(node.sort, '("{}")')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree as ET
+
 import pytest
 
 from saga_fsm import Saga, draw, parallel
@@ -41,9 +43,9 @@ def test_a_ledger_has_every_step_once_and_in_order(steps: int) -> None:
     tables = [node.rows for node in sized_flow(chain(steps)).nodes if node.rows]
     rows = [row for table in tables for row in table]
     assert [row.number for row in rows] == list(range(1, steps + 1))
-    assert [row.label for row in rows if row.undo] == [f"s{i}" for i in range(steps // 2)]
+    assert [row.step.label for row in rows if row.undo] == [f"s{i}" for i in range(steps // 2)]
     assert all(2 <= len(table) <= 14 for table in tables)
-    assert any(table[-1].sort == "pivot" for table in tables)
+    assert any(table[-1].step.sort == "pivot" for table in tables)
 
 
 def test_stages_are_cut_at_forks_and_joins() -> None:
@@ -52,7 +54,7 @@ def test_stages_are_cut_at_forks_and_joins() -> None:
     saga = Saga("s", *[C(f"a{i}") for i in range(9)], parallel(*branches), *map(O, "bcdefghijk"))
     tables = [node.rows for node in sized_flow(saga).nodes if node.rows]
     assert [len(table) for table in tables] == [9, 8, 10]
-    assert {row.label[0] for row in tables[1]} == {"x", "y"}
+    assert {row.step.label[0] for row in tables[1]} == {"x", "y"}
 
 
 def test_a_small_block_is_no_stage_of_its_own() -> None:
@@ -83,6 +85,19 @@ def test_long_names_keep_both_ends() -> None:
     source = draw(Saga("s", C(name))).source
     assert shortened(name) in source
     assert f"step {name} (compensatable)" in source
+
+
+def test_a_row_of_a_ledger_is_found_and_told_like_a_box() -> None:
+    """The cells of a ledger have the ids of their steps, and whole names where one points."""
+    name = "reserve_" + "x" * 40 + "_for_ada"
+    saga = Saga("s", C(name), *[C(f"a{i}") for i in range(24)])
+    root = ET.fromstring(draw(saga).pipe("svg"))  # noqa: S314 - our own picture
+    ids = {x.get("id") for x in root.iter()}
+    assert {"a_step-a0", "a_comp-a0"} <= ids
+    links = [x.get("{http://www.w3.org/1999/xlink}href", "") for x in root.iter()]
+    assert {link[1:] for link in links if link.startswith("#a_")} <= ids
+    tips = {x.get("{http://www.w3.org/1999/xlink}title") for x in root.iter()}
+    assert {f"step {name} (compensatable)", f"compensation undo of {name}"} <= tips
 
 
 def test_widths_are_those_of_helvetica_bold() -> None:
