@@ -105,6 +105,17 @@ def test_a_look_in_a_branch_fails_into_the_undo_of_its_siblings() -> None:
     assert [e.target for e in edges if e.sort == "back" and e.source == "comp-b"] == ["comp-a"]
 
 
+def test_one_frame_holds_what_is_undone_at_the_same_time() -> None:
+    """A parallel block within another has no frame of its own: the outer one holds all undos."""
+    inner = Saga("inner", parallel(C("a"), C("b")), C("c"))
+    diagram = flow(Saga("s", C("f"), parallel(inner, C("d")), P("go")))
+    assert [frame.id for frame in diagram.frames if frame.id.startswith("undo")] == ["undo-1"]
+    within = {node.id for node in diagram.nodes if node.frame == "undo-1"}
+    assert within == {"comp-inner_2f_a", "comp-inner_2f_b", "comp-inner_2f_c", "comp-d"}
+    out = [(e.source_frame, e.target) for e in diagram.edges if e.target == "comp-f"]
+    assert out.count(("undo-1", "comp-f")) == 1
+
+
 def test_nested_sagas_and_items_stand_in_frames() -> None:
     """A nested saga is a frame with its name, an each one that says how many; inner in outer."""
 

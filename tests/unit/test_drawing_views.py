@@ -145,6 +145,7 @@ def test_a_path_over_its_machine_is_numbered_and_the_rest_is_grey() -> None:
     assert all(edge.grey for edge in diagram.edges if not edge.numbers and edge.sort != "level")
     assert diagram.note is not None
     assert diagram.note.lines[-1].startswith("Replay: order:")
+    assert diagram.title == "order \N{MIDDLE DOT} path of 8 moves"
 
 
 def test_a_path_of_another_machine_is_refused() -> None:
