@@ -52,7 +52,8 @@ def _many(count: int, word: str) -> str:
 
 def _readers(layout: Layout) -> Iterator[tuple[str, Callable[..., Any]]]:
     for path, placed in layout.steps.items():
-        yield path, placed.step.action
+        functions = (placed.step.action, placed.step.compensate, placed.step.query)
+        yield from ((path, function) for function in functions if function is not None)
         if callable(placed.step.pause_for):
             yield path, placed.step.pause_for
     for path, decision in layout.decisions.items():

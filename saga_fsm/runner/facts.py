@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import attrs
+
 from saga_fsm.definition import Saga, Transient
 from saga_fsm.definition.layout import ROOT, Layout
 from saga_fsm.machine import (
@@ -118,7 +120,8 @@ class Facts:
         self.after: dict[str, float] = {}
         self.pending: dict[str, int] = {}
         self.doubted: set[tuple[str, int]] = set()
-        self._errors: dict[str, BaseException] = {}
+        # What each step said last: in words, and as it was raised.
+        self._errors: dict[str, tuple[str, BaseException | None]] = {}
         self._failures: list[Cause] = []
         self.views: dict[str, View] = {}
 
@@ -167,13 +170,20 @@ class Facts:
 
     # ------------------------------------------------------------------ why it turned back
 
+    def restarted(self) -> None:
+        """A journal keeps what was said, and not what was raised: of that nothing is believed."""
+        self._errors = {path: (message, None) for path, (message, _) in self._errors.items()}
+        self._failures = [attrs.evolve(failure, exception=None) for failure in self._failures]
+        if self.cause is not None:
+            self.cause = attrs.evolve(self.cause, exception=None)
+
     def _fail(self, kind: str, path: str, data: Any) -> None:
         if isinstance(data, Transient) and data.after is not None:
             self.after[path] = data.after
         if isinstance(data, BaseException):
-            self._errors[path] = data
-        error = self._errors.get(path)
-        self._failures.append(Cause(path, _FAILURES[kind], str(error or ""), error))
+            self._errors[path] = (str(data), data)
+        message, error = self._errors.get(path, ("", None))
+        self._failures.append(Cause(path, _FAILURES[kind], message, error))
 
     def _why(self, kind: str, path: str) -> Cause:
         """The failure that turned the run: this event, or what it ended in its own scope."""

@@ -50,6 +50,7 @@ def fold(facts: Facts, entries: Iterable[Entry]) -> Recoveries:
                 facts.owe(asks, target, entry.at)
             elif isinstance(effect, SetTimer):
                 facts.since[target] = entry.at
+    facts.restarted()
     return recoveries
 
 

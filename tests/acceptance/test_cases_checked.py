@@ -19,20 +19,9 @@ from saga_fsm.examples import (
 from tests.acceptance.stories import VERDICTS, Verdict
 
 
-# The compensation of F25 reads what nobody produces; only actions and choosers are looked at yet.
-NOT_SEEN = {"F25": pytest.mark.xfail(reason="W10 does not look at compensations")}
-
-
 @pytest.mark.parametrize(
     "story",
-    [
-        pytest.param(
-            story,
-            id=story.number.replace(" ", "_"),
-            marks=[NOT_SEEN[story.number]] if story.number in NOT_SEEN else [],
-        )
-        for story in VERDICTS
-    ],
+    [pytest.param(story, id=story.number.replace(" ", "_")) for story in VERDICTS],
 )
 def test_verdict_on_the_story(story: Verdict) -> None:
     """The saga that a story runs is safe, or is refuted as the story says, by its shortest run."""

@@ -273,3 +273,19 @@ def test_a_failed_append_drops_the_work() -> None:
     with pytest.raises(SagaError, match="Another owner"):
         run(saga, journal=Stolen(), run_id="r")
     assert third.calls == 0
+
+
+def test_what_was_raised_before_a_restart_is_told_in_words_only() -> None:
+    """A journal keeps what was said; the exception itself died with its process."""
+    journal = MemoryJournal()
+
+    def refuse(ctx: Any) -> None:
+        raise Rejected("sold out")
+
+    saga = Saga(
+        "order", step(lambda ctx: 1, name="pay", compensate=lambda ctx, r: None), pivot(refuse)
+    )
+    first = run(saga, journal=journal, run_id="x")
+    again = run(saga, journal=journal, run_id="x")
+    assert isinstance(first.cause.exception, Rejected)
+    assert (again.cause.message, again.cause.exception) == ("sold out", None)
