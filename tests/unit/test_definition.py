@@ -135,6 +135,7 @@ def test_the_nearest_step_is_meant() -> None:
     assert layout.find("a") == "a"
     assert layout.find("a", "line[1]/b") == "a"  # a path is a path
     assert layout.find("b", "line[1]/a") == "line[1]/b"
+    assert layout.find("b", "line[0]/b") == "line[0]/b"
     with pytest.raises(UnknownStepError, match="2 steps 'b'"):
         layout.find("b")
 
