@@ -107,8 +107,8 @@ def _shape(node: Node) -> dict[str, str]:
 
 def _frame(frame: Frame, diagram: Diagram, theme: Theme, indent: str) -> Iterable[str]:
     label = f"<{font(shortened(frame.title, 40), theme.muted, 9.5)}>" if frame.title else '""'
-    # Where arrows rarely come in: those of the way there from the right, those of the way back not.
-    side = "r" if frame.id.startswith("undo-") else "l"
+    # Where arrows rarely come in.
+    side = "r" if diagram.across or frame.id.startswith("undo-") else "l"
     look = (
         f'color="{theme.faint}" fillcolor="{theme.panel}" id="{frame.id}" label={label} '
         f'labeljust={side} margin=10 style="rounded,filled"'
@@ -145,8 +145,10 @@ def _edge(
         look |= {"color": theme.faint, "penwidth": "1"}
     if edge.label or edge.numbers:
         color = theme.grey if edge.grey else look.get("fontcolor", look.get("color", theme.muted))
-        # A failure does not shape the layout, so its words must not either.
-        free = edge.sort == "fails" and diagram.view == "flow" and not diagram.across
+        # A failure does not shape the layout, so its words must not either. Left to right there is
+        # room for the one word that is below the lane; Graphviz forgets other labels there.
+        roomy = diagram.across and edge.label == "fails"
+        free = edge.sort == "fails" and diagram.view == "flow" and not roomy
         page = "" if diagram.view == "flow" else theme.page
         look["xlabel" if free else "label"] = _label(edge, color, page, across=diagram.across)
     return source, target, look

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import attrs
@@ -246,22 +247,31 @@ class _Walk:
         after: dict[_Exit, None] = {}
         last: dict[_Back, None] = {}
         self.beside += 1
+        starts = []
         for number, option in enumerate(block.options, 1):
-            known = len(self.edges)
+            starts.append(len(self.edges))
             ends, undone = self.block(option, (_Exit(at, f"{number}."),), back)
-            if number < len(block.options):
-                # Its failure leads to the next one: that is what the numbers say.
-                edges = list(self.edges)
-                kept = [e for e in edges[known:] if e.sort != "fails" or e.target not in _at(back)]
-                self.edges = dict.fromkeys(edges[:known] + kept)
             after.update(dict.fromkeys(ends))
             last.update(dict.fromkeys(undone))
         self.beside -= 1
+        self.go_on(at, back, starts)
         return tuple(after), tuple(last)
 
-
-def _at(back: _Backs) -> set[str]:
-    return {way.node for way in back}
+    def go_on(self, at: str, back: _Backs, starts: list[int]) -> None:
+        """An option that fails, once undone, leads to the next one; only the last leads back."""
+        edges = list(self.edges)
+        entries = {e.label: e.target for e in edges if e.source == at}
+        backs = {way.node for way in back}
+        drawn = edges[: starts[0]]
+        for number, (first, end) in enumerate(pairwise(starts), 2):
+            entry, label = entries[f"{number}."], f"then {number}."
+            for edge in edges[first:end]:
+                leads_back = edge.target in backs
+                if edge.sort != "fails" or not leads_back:
+                    drawn.append(edge)
+                if edge.sort in {"fails", "back"} and leads_back:
+                    drawn.append(Edge(edge.source, entry, "fails", label))
+        self.edges = dict.fromkeys(drawn + edges[starts[-1] :])
 
 
 def without_index(path: str) -> str:

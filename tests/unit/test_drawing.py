@@ -144,11 +144,18 @@ def test_a_whole_is_undone_as_a_whole() -> None:
 
 
 def test_the_failure_of_an_alternative_leads_to_the_next() -> None:
-    """Only the last alternative fails back; before it, the numbers say where it goes on."""
-    saga = Saga("s", C("f"), alternatives(O("first"), O("second")), C("b"))
+    """What fails goes on, undone, with the next alternative; only the last one fails back."""
+    saga = Saga("s", C("f"), alternatives(O("first"), C("second"), O("third")), C("b"))
     edges = flow(saga).edges
-    assert [e.source for e in edges if e.sort == "fails"] == ["step-second"]
-    assert [e.label for e in edges if e.source == "try-alternatives"] == ["1.", "2."]
+    fails = {(e.source, e.label, e.target) for e in edges if e.sort == "fails"}
+    assert fails == {
+        ("step-first", "then 2.", "step-second"),
+        ("comp-second", "then 3.", "step-third"),
+        ("step-third", "fails", "comp-f"),
+    }
+    # When something fails after the block, the way back goes on from where it was.
+    assert ("comp-second", "comp-f") in {(e.source, e.target) for e in edges if e.sort == "back"}
+    assert [e.label for e in edges if e.source == "try-alternatives"] == ["1.", "2.", "3."]
 
 
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
