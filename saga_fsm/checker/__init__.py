@@ -78,20 +78,31 @@ def check(
     """
     if engine not in _ENGINES:
         raise ValueError(f"engine {engine!r} is not known: there are {', '.join(_ENGINES)}")
-    left_out = tuple(sorted(set(without)))
-    if unknown := set(left_out) - _REMOVABLE:
+    left_out = frozenset(without)
+    if unknown := left_out - _REMOVABLE:
         message = f"cannot leave out {sorted(unknown)}: known are {sorted(_REMOVABLE)}"
         raise ValueError(message)
-    layout, machine = lay_out(saga), compile_saga(saga)
-    product = Product(layout, machine, crashes=not set(left_out) >= _REMOVABLE)
+    layout = lay_out(saga)
+    product = Product(layout, compile_saga(saga), crashes=not left_out >= _REMOVABLE)
     explored = search(product, Invariants(layout, product), limit=limit, progress=progress)
-    needs = Needs(saga)
+    return _report(saga, product, explored, left_out, limit)
+
+
+def _report(
+    saga: Saga[Any, Any, Any],
+    product: Product,
+    explored: Explored,
+    left_out: frozenset[str],
+    limit: int,
+) -> Report:
+    """What a search has found, beside what the definition shows, and the verdict on both."""
+    layout, machine, needs = lay_out(saga), product.machine, Needs(saga)
+    untaken = Untaken(layout, product) if explored.complete else None
+    interrupted = explored.interrupted
     findings = [Finding(x.rule, "error", x.step, x.message, x.path) for x in explored.breaches]
     findings.extend(Finding(rule, "error", step, text) for rule, step, text in of_table(machine))
     findings.extend(promises(layout))
     findings.extend(flow(layout))
-    untaken = Untaken(layout, product) if explored.complete else None
-    interrupted = explored.interrupted
     try:
         findings.extend(_lacking(explored, needs))
     except KeyboardInterrupt:
@@ -112,7 +123,7 @@ def check(
         engine="plain breadth-first search",
         fairness=_FAIRNESS,
         faults=tuple(fault for fault in _FAULTS if fault not in left_out),
-        without=left_out,
+        without=tuple(sorted(left_out)),
         bounds=tuple(_bounds(layout, limit)),
         limit=limit,
         complete=explored.complete,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from saga_fsm.cli.target import load, load_named
 
 
 if TYPE_CHECKING:
+    from saga_fsm.machine import Move, State
     from saga_fsm.runner import Outcome
 
 _SCHEMA = 1
@@ -32,9 +34,15 @@ def run(
     saga = load(target)
     value = read_input(saga, text)
     world = None if services is None else load_named(services)()
-    outcome = run_saga(saga, value, services=world, run_id=run_id)
+    # Who waits at a terminal sees how far it is; a pipe gets the outcome only.
+    observer = _told if sys.stderr.isatty() else None
+    outcome = run_saga(saga, value, services=world, run_id=run_id, observer=observer)
     click.echo(_json(outcome) if as_json else _text(outcome))
     return _EXIT[outcome.status.value]
+
+
+def _told(event: str, _before: State, move: Move) -> None:
+    click.echo(f"  {event:<30} {move.state}", err=True)
 
 
 def _text(outcome: Outcome[Any]) -> str:

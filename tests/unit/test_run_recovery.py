@@ -282,9 +282,8 @@ def test_what_was_raised_before_a_restart_is_told_in_words_only() -> None:
     def refuse(ctx: Any) -> None:
         raise Rejected("sold out")
 
-    saga = Saga(
-        "order", step(lambda ctx: 1, name="pay", compensate=lambda ctx, r: None), pivot(refuse)
-    )
+    pay = step(lambda ctx: 1, name="pay", compensate=lambda ctx, result: None)
+    saga = Saga("order", pay, pivot(refuse))
     first = run(saga, journal=journal, run_id="x")
     again = run(saga, journal=journal, run_id="x")
     assert isinstance(first.cause.exception, Rejected)
