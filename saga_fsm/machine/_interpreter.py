@@ -189,7 +189,7 @@ class Machine:
             owed = self._owed[v]
             was, now = owed.get(before[v]), owed.get(after)
             if was is not now:
-                if was.__class__ is SetTimer:
+                if isinstance(was, SetTimer):
                     effects.append(CancelTimer(was.target))
                 if now is not None:
                     effects.append(now)
