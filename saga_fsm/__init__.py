@@ -97,7 +97,41 @@ _HOMES: Final[dict[str, str]] = {
     "compile_saga": "saga_fsm.compiler",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605 - one list of the names, not two
+# Written out: type checkers read it, and `from saga_fsm import *` means the same to them.
+__all__ = [
+    "GUARDED",
+    "PENDING",
+    "SKIP",
+    "Block",
+    "Context",
+    "Contract",
+    "Machine",
+    "Outcome",
+    "Path",
+    "Pending",
+    "Policy",
+    "Rejected",
+    "Report",
+    "Retry",
+    "Saga",
+    "Status",
+    "Step",
+    "Transient",
+    "alternatives",
+    "arun",
+    "check",
+    "choice",
+    "compile_saga",
+    "draw",
+    "each",
+    "parallel",
+    "pause",
+    "pivot",
+    "readonly",
+    "retriable",
+    "run",
+    "step",
+]
 
 logging.getLogger("saga_fsm").addHandler(logging.NullHandler())
 

@@ -60,8 +60,8 @@ def write(drawing: Drawing, file: Path, *, err: bool = False) -> int:
     except DrawingEngineError as error:
         instead = file.with_suffix(".dot")
         instead.write_text(drawing.source)
-        told = DrawingEngineError(message=error.message, remedy=error.remedy, written=str(instead))
-        click.echo(told, err=True)
+        error.written = str(instead)
+        click.echo(error, err=True)
         return _NO_ENGINE
     file.write_bytes(data)
     click.echo(str(file), err=err)

@@ -87,7 +87,8 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc] # the package has no type
             FileExistsError: the picture is there, and ``raise_if_result_exists``.
             ValueError: the picture would be written over its DOT text.
         """
-        target = None if outfile is None else Path(directory or self.directory or "", outfile)
+        folder = directory or self.directory or ""
+        target = None if outfile is None else Path(os.fsdecode(folder), outfile)
         if target is not None:
             filename, directory = filename or target.with_suffix(".gv"), None
             format = format or target.suffix.removeprefix(".")  # noqa: A001
@@ -125,6 +126,6 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc] # the package has no type
             return None
 
     @override
-    def _repr_mimebundle_(self, *args: Any, **options: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, *args: Any, **options: Any) -> dict[str, bytes | str]:
         svg = self._repr_svg_()
         return {"text/plain": self.source} if svg is None else {"image/svg+xml": svg}

@@ -37,6 +37,7 @@ class Explored:
         units: the names of the steps, or of groups of them, that boxes are numbered by.
         whole: each state has a box for itself.
         complete: nothing was left out.
+        put: gives the box of any other state.
     """
 
     boxes: dict[State, Box]
@@ -44,11 +45,11 @@ class Explored:
     units: tuple[tuple[str, ...], ...]
     whole: bool
     complete: bool
-    _put: Callable[[State], Box] = attrs.field(repr=False, eq=False)
+    put: Callable[[State], Box] = attrs.field(repr=False, eq=False)
 
     def box(self, state: State) -> Box:
         """The box of a state, found or not."""
-        return self.boxes.get(state) or self._put(state)
+        return self.boxes.get(state) or self.put(state)
 
 
 def explore(machine: Machine, *, limit: int = LIMIT) -> Explored:
@@ -178,7 +179,8 @@ def _is_late(state: State, event: Event) -> bool:
 
 def active(state: State) -> tuple[str, ...]:
     """The paths of all that is in flight, deadlines left out."""
-    targets = (effect.target for effect in state.machine.owed(state) if hasattr(effect, "target"))
+    owed = state.machine.owed(state)
+    targets = (effect.target for effect in owed if not isinstance(effect, Finished))
     return tuple(dict.fromkeys(path for path in targets if not path.endswith("@stop")))
 
 

@@ -103,7 +103,8 @@ class Calls:
     ) -> None:
         path = leg[1]
         try:
-            at = now + (seconds(context) if callable(seconds) else seconds)
+            wait: Any = seconds(context) if callable(seconds) else seconds
+            at = now + wait
         except Exception as error:  # noqa: BLE001 - the user's function: a failure of the step
             del self.facts.flight[leg]
             todo.append((self.facts.machine.event("unknown", path), error))

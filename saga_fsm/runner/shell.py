@@ -199,7 +199,7 @@ class Shell:
             self.write(entries)
         for command in commands:
             if command.__class__ is Invoke:
-                self.calls.append(command)
+                self.calls.append(command)  # pyright: ignore[reportArgumentType] - by its class
             elif isinstance(command, Wake):
                 if command.at is None:
                     self.timers.pop(command.key, None)
