@@ -93,8 +93,8 @@ class Report:
     limit: int
     complete: bool
     interrupted: bool
-    _needs: Needs = attrs.field(repr=False, eq=False)
-    _untaken: Untaken | None = attrs.field(repr=False, eq=False)
+    _needs: Needs = attrs.field(alias="needs", repr=False, eq=False)
+    _untaken: Untaken | None = attrs.field(alias="untaken", repr=False, eq=False)
 
     @property
     def definition(self) -> Saga[Any, Any, Any]:

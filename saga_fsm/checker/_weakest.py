@@ -41,7 +41,7 @@ class Needs:
     def promised_whole(self) -> bool:
         """Whether every promise is made, so that none can be missing."""
         declared = (self._layout.steps[paths[0]].contract for paths in self._paths.values())
-        return all(promised(contract) == set(_FLAGS) for contract in declared)
+        return all(promised(contract).issuperset(_FLAGS) for contract in declared)
 
     @cached_property
     def required(self) -> dict[str, Contract]:

@@ -34,8 +34,9 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc] # the package has no type
         self.title = title
         self.subtitle = subtitle
 
+    # The package lets the first arguments stand by position, with a warning; here they may not.
     @override
-    def pipe(
+    def pipe(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         format: str | None = None,
         renderer: str | None = None,
@@ -63,7 +64,7 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc] # the package has no type
         return data.decode(encoding) if encoding else data
 
     @override
-    def render(
+    def render(  # pyright: ignore[reportIncompatibleMethodOverride] - as for pipe
         self,
         filename: _File | None = None,
         directory: _File | None = None,

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from saga_fsm.drawing._flow import without_index
-from saga_fsm.machine import Event, Machine, Row, State, Status, Transition
+from saga_fsm.machine import Event, Finished, Machine, Row, State, Status, Transition
 from saga_fsm.machine import _alphabet as a
 
 

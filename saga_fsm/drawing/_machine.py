@@ -95,7 +95,7 @@ def _node(box: Box, states: Sequence[State], explored: Explored, *, retries: boo
     retried = "retries" if retries else ""
     tip = f"state {first}" if len(states) == 1 else f"{len(states):,} states, one is {first}"
     if phase in {"forward", "undoing"}:
-        names = explored.units[number]
+        names: Sequence[str] = explored.units[number]
         word = "running" if phase == "forward" else "undoing"
         if len(names) > 1:
             word = f"{len(names)} steps, {word}"
@@ -105,7 +105,7 @@ def _node(box: Box, states: Sequence[State], explored: Explored, *, retries: boo
             label = f"{short[0]} \N{HORIZONTAL ELLIPSIS} {short[-1]}"
         sort = "compensation" if phase == "undoing" else _kind(first, names)
         lane = "back" if phase == "undoing" else "forward"
-        name = f"state-{phase}-{slug(names[0])}"
+        name = f"state-{phase}-{slug(next(iter(names)))}"
         return Node(name, sort, label, _joined(word, retried, many), tip, lane=lane)
     if phase == "repair":
         note = _joined("late or by an operator", many)

@@ -54,6 +54,7 @@ def state_machine_test(
         subclass it to add rules of your own, which find the world as ``self.world``.
     """
     inputs = input if isinstance(input, st.SearchStrategy) else st.just(input)
+    made: Any = saga
     ready = Stage.of(saga) if isinstance(saga, Saga) else None
     oracle = consistent or getattr(world, "is_consistent", None)
 
@@ -61,7 +62,7 @@ def state_machine_test(
         @initialize(given=inputs)
         def start(self, given: Any) -> None:
             self.world = None if world is None else world()
-            stage = ready or Stage.of(saga(self.world))
+            stage = ready or Stage.of(made(self.world))
             self.begin(stage, given, answers, oracle)
 
     SagaMachine.__name__ = SagaMachine.__qualname__ = f"{_named(saga)} under faults"
