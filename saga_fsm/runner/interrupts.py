@@ -23,9 +23,8 @@ class Interrupts:
     So what handled SIGINT before is called at once while ``open``, and otherwise at the next
     ``let_through``. Outside the main thread, and where nobody handles SIGINT, this does nothing.
 
-    Tested on Linux. SIGTERM is not handled: it ends the process, and a journalled run is taken up
-    again. On Windows Ctrl-C arrives as SIGINT too, but a wait for a thread is only left by it at
-    the next timer; ``asyncio`` on Windows may raise it inside the loop's own code.
+    Tested on Linux only. SIGTERM is not handled: it ends the process, and a journalled run can be
+    taken up again.
     """
 
     def __init__(self) -> None:
