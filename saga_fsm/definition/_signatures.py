@@ -154,91 +154,39 @@ def step(action: Any = None, /, **options: Any) -> Any:
     """Make a compensatable step."""
 
 
-@overload
-def pivot(
-    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]],
-    /,
-    *,
-    query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
-    **options: Unpack[_Options],
-) -> Step[I, S, T, R]: ...
-@overload
-def pivot(
-    action: Callable[[Context[I, S, T]], R | Pending],
-    /,
-    *,
-    query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
-    **options: Unpack[_Options],
-) -> Step[I, S, T, R]: ...
-@overload
-def pivot(
-    *, query: Callable[[Context[I, S, T]], Awaitable[R]], **options: Unpack[_Options]
-) -> _Asked[I, S, T, R]: ...
-@overload
-def pivot(
-    *, query: Callable[[Context[I, S, T]], R], **options: Unpack[_Options]
-) -> _Asked[I, S, T, R]: ...
-@overload
-def pivot(*, query: None = None, **options: Unpack[_Options]) -> _Decorator: ...
-def pivot(action: Any = None, /, **options: Any) -> Any:
-    """Make a pivot step."""
+class _Maker(Protocol):
+    """Makes a step of a kind that has no compensation; a decorator when it is given no action."""
+
+    @overload
+    def __call__(
+        self,
+        action: Callable[[Context[I, S, T]], Awaitable[R | Pending]],
+        /,
+        *,
+        query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
+        **options: Unpack[_Options],
+    ) -> Step[I, S, T, R]: ...
+    @overload
+    def __call__(
+        self,
+        action: Callable[[Context[I, S, T]], R | Pending],
+        /,
+        *,
+        query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
+        **options: Unpack[_Options],
+    ) -> Step[I, S, T, R]: ...
+    @overload
+    def __call__(
+        self, *, query: Callable[[Context[I, S, T]], Awaitable[R]], **options: Unpack[_Options]
+    ) -> _Asked[I, S, T, R]: ...
+    @overload
+    def __call__(
+        self, *, query: Callable[[Context[I, S, T]], R], **options: Unpack[_Options]
+    ) -> _Asked[I, S, T, R]: ...
+    @overload
+    def __call__(self, *, query: None = None, **options: Unpack[_Options]) -> _Decorator: ...
 
 
-@overload
-def retriable(
-    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]],
-    /,
-    *,
-    query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
-    **options: Unpack[_Options],
-) -> Step[I, S, T, R]: ...
-@overload
-def retriable(
-    action: Callable[[Context[I, S, T]], R | Pending],
-    /,
-    *,
-    query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
-    **options: Unpack[_Options],
-) -> Step[I, S, T, R]: ...
-@overload
-def retriable(
-    *, query: Callable[[Context[I, S, T]], Awaitable[R]], **options: Unpack[_Options]
-) -> _Asked[I, S, T, R]: ...
-@overload
-def retriable(
-    *, query: Callable[[Context[I, S, T]], R], **options: Unpack[_Options]
-) -> _Asked[I, S, T, R]: ...
-@overload
-def retriable(*, query: None = None, **options: Unpack[_Options]) -> _Decorator: ...
-def retriable(action: Any = None, /, **options: Any) -> Any:
-    """Make a retriable step."""
-
-
-@overload
-def readonly(
-    action: Callable[[Context[I, S, T]], Awaitable[R | Pending]],
-    /,
-    *,
-    query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
-    **options: Unpack[_Options],
-) -> Step[I, S, T, R]: ...
-@overload
-def readonly(
-    action: Callable[[Context[I, S, T]], R | Pending],
-    /,
-    *,
-    query: Callable[[Context[I, S, T]], R | Awaitable[R]] | None = None,
-    **options: Unpack[_Options],
-) -> Step[I, S, T, R]: ...
-@overload
-def readonly(
-    *, query: Callable[[Context[I, S, T]], Awaitable[R]], **options: Unpack[_Options]
-) -> _Asked[I, S, T, R]: ...
-@overload
-def readonly(
-    *, query: Callable[[Context[I, S, T]], R], **options: Unpack[_Options]
-) -> _Asked[I, S, T, R]: ...
-@overload
-def readonly(*, query: None = None, **options: Unpack[_Options]) -> _Decorator: ...
-def readonly(action: Any = None, /, **options: Any) -> Any:
-    """Make a readonly step."""
+pivot: _Maker
+retriable: _Maker
+readonly: _Maker
