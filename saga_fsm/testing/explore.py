@@ -25,8 +25,9 @@ from saga_fsm.testing.coverage import RowCoverage, untakable
 from saga_fsm.testing.effects import EffectLog
 from saga_fsm.testing.fitting import fitting, honest
 from saga_fsm.testing.oracles import Consistent, wrong
-from saga_fsm.testing.plan import EACH, Fault, FaultPlan, Injection
-from saga_fsm.testing.simulation import Answers, Loop, Simulation, Stage, Visit
+from saga_fsm.testing.plan import AROUND, EACH, Fault, FaultPlan, Injection
+from saga_fsm.testing.simulation import Simulation
+from saga_fsm.testing.stage import Answers, Loop, Stage, Visit
 
 
 __all__ = ["Exploration", "Failure", "Replay", "explore_faults", "replay"]
@@ -175,13 +176,11 @@ class _Case:
         visits: list[Visit] = []
         fired: set[Injection] = set()
 
-        def watch(visit: Visit) -> Fault | None:
+        def watch(visit: Visit) -> list[Fault]:
             visits.append(visit)
-            injection = plan.at(visit.site, visit.number)
-            if injection is None or not honest(injection.fault, visit):
-                return None
-            fired.add(injection)
-            return injection.fault
+            true = [x for x in plan.at(visit.site, visit.number) if honest(x.fault, visit)]
+            fired.update(true)
+            return [injection.fault for injection in true]
 
         simulation = Simulation(
             stage,
@@ -398,7 +397,11 @@ class _Search:
 
 
 def _after_last(done: Replay) -> Iterator[Visit]:
-    """The places that a run came to after the last thing that went wrong."""
+    """
+    The places that a run came to after the last thing that went wrong.
+
+    Where that was something around a call, the call's own answer comes after it.
+    """
     sites = {(one.site, one.number) for one in done.plan}
     every = {one.site for one in done.plan if one.number == EACH}
     last = -1
@@ -407,6 +410,12 @@ def _after_last(done: Replay) -> Iterator[Visit]:
             last = place
         elif visit.site in every and visit.number == 0:
             last = max(last, place)
+    if last >= 0:
+        visit = done.visits[last]
+        at = [one.fault for one in done.plan.at(visit.site, visit.number)]
+        if len(at) == 1 and at[0] in AROUND:
+            near = (visit.near, at[0])
+            yield attrs.evolve(visit, key=near, near=near, meanwhile=at[0])
     for visit in itertools.islice(done.visits, last + 1, None):
         if visit.site not in every:
             yield visit

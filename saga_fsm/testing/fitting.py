@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from saga_fsm.definition import Retry
-from saga_fsm.testing.plan import OPERATOR, Fault
-from saga_fsm.testing.simulation import Kindred, Stage, Visit
+from saga_fsm.testing.plan import AROUND, OPERATOR, Fault
+from saga_fsm.testing.stage import Kindred, Stage, Visit
 
 
 _OWNER: Final = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.SECOND_OWNER)
@@ -56,10 +56,12 @@ _LASTING: Final = (Fault.TRANSIENT, Fault.LOST_REQUEST, Fault.LOST_REPLY)
 def fitting(visit: Visit, stage: Stage) -> Iterator[tuple[Fault, bool]]:
     """Each fault that can happen at a place; True with it when it happens each time from here."""
     for fault in FITTING[visit.kind]:
-        if honest(fault, visit):
+        if honest(fault, visit) and not (visit.meanwhile and fault in AROUND):
             yield fault, False
     if visit.kind == "action" and visit.company:
         yield Fault.SLOW, False
+    if visit.meanwhile:
+        return
     retry = _retry(visit, stage)
     # A fault that lasts where nobody ever gives up would be a run without an end.
     if visit.number == 0 and retry is not None and retry.attempts not in {None, 1}:

@@ -6,7 +6,8 @@ the first of ``reserve`` be rejected. SITE is a step's path (``charge``, ``trip/
 ``line[2]/reserve``), with ``/compensation``, ``/query``, ``/answer`` or ``/operator`` behind it for
 the other things that are asked about a step; a block's path for its chooser; ``journal`` for an
 append, ``recover`` for a recovery. N counts the calls of that site in the run from 0, ``*`` is
-each of them.
+each of them. What happens while a call is in flight (``cancel``, ``clock_jump``) and how it is
+answered may both be said of one call: ``ship@0=cancel ship@0=reject``.
 
 >>> plan = FaultPlan.parse("charge@1=lost_reply  reserve@0=reject")
 >>> str(plan), len(plan)
@@ -23,7 +24,7 @@ from urllib.parse import quote, unquote
 import attrs
 
 
-__all__ = ["EACH", "Fault", "FaultPlan", "Injection"]
+__all__ = ["AROUND", "EACH", "OPERATOR", "Fault", "FaultPlan", "Injection"]
 
 #: The number of an injection that holds for each call of its site.
 EACH = -1
@@ -56,6 +57,9 @@ class Fault(enum.StrEnum):
 
 #: An operator's honest words.
 OPERATOR: Final = (Fault.RETRY, Fault.COMPENSATED, Fault.DONE, Fault.NOT_LANDED)
+
+#: What happens while a call is in flight, however that is answered: both may be injected at once.
+AROUND: Final = (Fault.CANCEL, Fault.CLOCK_JUMP)
 
 
 @attrs.frozen(order=True)
@@ -115,13 +119,22 @@ class FaultPlan:
         """Give the plan with one less."""
         return FaultPlan(tuple(one for one in self.injections if one != injection))
 
-    def at(self, site: str, number: int) -> Injection | None:
-        """Find what is injected at a call; what names its number goes before what names each."""
+    def at(self, site: str, number: int) -> tuple[Injection, ...]:
+        """
+        Find what is injected at a call: at most one thing that happens meanwhile, and one answer.
+
+        What names the call's number goes before what names each; the first of two goes before the
+        second.
+        """
+        here = [one for one in self.injections if one.site == site]
+        if not here:
+            return ()
+        chosen: dict[bool, Injection] = {}
         for wanted in (number, EACH):
-            for one in self.injections:
-                if one.site == site and one.number == wanted:
-                    return one
-        return None
+            for one in here:
+                if one.number == wanted:
+                    chosen.setdefault(one.fault not in AROUND, one)
+        return tuple(chosen[part] for part in sorted(chosen))
 
     def __iter__(self) -> Iterator[Injection]:
         return iter(self.injections)

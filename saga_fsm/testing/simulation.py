@@ -9,116 +9,33 @@ journal; the one that was superseded may still make its calls, and must not be a
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Any
 
-import attrs
-from typing_extensions import override
-
-from saga_fsm.compiler import compile_saga
-from saga_fsm.definition import PENDING, Context, Kind, Rejected, Saga, Transient
-from saga_fsm.definition.layout import Layout, lay_out
+from saga_fsm.definition import Kind, Rejected, Transient
 from saga_fsm.errors import ConcurrentAppendError
-from saga_fsm.machine import Machine, Status
-from saga_fsm.runner.commands import Alert, Invoke
-from saga_fsm.runner.loop import is_awaitable
+from saga_fsm.machine import Status
+from saga_fsm.runner.commands import Invoke
 from saga_fsm.runner.outcome import Outcome
-from saga_fsm.runner.shell import Shell, driver_of
+from saga_fsm.runner.shell import driver_of
 from saga_fsm.testing.clock import VirtualClock
-from saga_fsm.testing.effects import EffectLog, What, successors
+from saga_fsm.testing.effects import EffectLog
 from saga_fsm.testing.journal import AppendLostError, FragileJournal
-from saga_fsm.testing.plan import OPERATOR, Fault
+from saga_fsm.testing.participants import Participants, site_of
+from saga_fsm.testing.plan import AROUND, OPERATOR, Fault
+from saga_fsm.testing.stage import Answers, Kindred, Loop, Owner, Stage, Visit
 
-
-Kindred: TypeAlias = Literal[
-    "action", "readonly", "compensation", "query", "ask", "answer", "operator", "journal", "recover"
-]
-Answers: TypeAlias = Mapping[Any, Callable[[Any], Any]]
 
 RUN_ID = "run"
 # More things than so many, and so many for each row, do not happen in one run.
 _PATIENCE, _PATIENCE_FOR_A_ROW = 500, 10
 _YEAR = 365.0 * 24 * 3600
-_WHATS: dict[str, What] = {"call": "action", "compensate": "compensation", "query": "query"}
-_SUFFIX = {"call": "", "compensate": "/compensation", "query": "/query"}
-# What code raises when it is wrong, whatever the world is like.
-_MISTAKES = (TypeError, AttributeError, LookupError, NameError, AssertionError, ArithmeticError)
 
 
 class _InterruptedAgain(BaseException):
     """What interrupts a run; the second one stops its owner at once, and another recovers."""
-
-
-@attrs.frozen
-class Stage:
-    """A saga made ready to be run many times."""
-
-    saga: Saga[Any, Any, Any]
-    layout: Layout
-    machine: Machine
-    after: Mapping[str, list[str]]
-
-    @classmethod
-    def of(cls, saga: Saga[Any, Any, Any]) -> Stage:
-        """Lay out and compile."""
-        layout = lay_out(saga)
-        return cls(saga, layout, compile_saga(saga), successors(layout))
-
-
-@attrs.frozen
-class Visit:
-    """
-    A place where something may go wrong, when a run comes to it.
-
-    Args:
-        site: as plans name it.
-        number: how often the run was here before.
-        kind: what is asked there.
-        key: machine and world at that moment; with an equal key the same faults lead to the same.
-        near: the part of the key that is closest: the local states of the unit and of the saga.
-        company: whether anything else is in flight or due, which a slow answer could let pass.
-        landed: whether the effect that is asked for has landed before.
-        words: what an operator may truly say here.
-    """
-
-    site: str
-    number: int
-    kind: Kindred
-    key: Any
-    near: Any
-    company: bool = False
-    landed: bool = False
-    words: tuple[Fault, ...] = ()
-
-
-class Owner(Shell):
-    """An orchestrator of a simulated run: what it would tell people is in the outcome."""
-
-    @override
-    def alert(self, command: Alert) -> None:
-        """Tell nobody: thousands of runs are stuck on purpose."""
-
-
-class Loop:
-    """The event loop for async actions, made when one is called."""
-
-    def __init__(self) -> None:
-        self._runner: asyncio.Runner | None = None
-
-    def wait_for(self, value: Awaitable[Any]) -> Any:
-        """Run until it is there."""
-        if self._runner is None:
-            self._runner = asyncio.Runner()
-        return self._runner.run(_await(value))
-
-    def close(self) -> None:
-        """End the loop, if there was one."""
-        if self._runner is not None:
-            self._runner.close()
-            self._runner = None
 
 
 class Simulation:
@@ -131,7 +48,8 @@ class Simulation:
         input: the saga's input.
         loop: for async actions; whoever gives it closes it.
         answers: outcomes of pending steps, by step.
-        watch: asked at each place where something may go wrong; what it answers goes wrong.
+        watch: asked at each place where something may go wrong; what it answers goes wrong. At a
+            call that may be two things: what happens meanwhile, and how it is answered.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only parts of one run
@@ -142,27 +60,35 @@ class Simulation:
         input: Any,  # noqa: A002 - the interface's word
         loop: Loop,
         answers: Answers | None = None,
-        watch: Callable[[Visit], Fault | None] = lambda _: None,
+        watch: Callable[[Visit], Iterable[Fault]] = lambda _: (),
     ) -> None:
         self.stage = stage
         self.world = world
         self.input = input
-        self.loop = loop
         self.patience = _PATIENCE + _PATIENCE_FOR_A_ROW * len(stage.machine.rows)
         self.answers = dict(answers or {})
         self.watch = watch
-        self.log = EffectLog(stage.layout, stage.after)
+        self.participants = Participants(stage, loop)
         self.clock = VirtualClock()
         self.journal = FragileJournal(self._append_fault)
-        #: Mistakes: of the user's code where nothing was injected, of ours where rules were broken.
-        self.mistakes: list[str] = []
+        #: Rules that the library itself has broken.
+        self.broken: list[str] = []
         #: Actions and undos that somebody has sent, whether or not they arrived.
         self.made: list[tuple[Owner, Invoke]] = []
         self._counts: Counter[str] = Counter()
-        self._refused: set[str] = set()
         self._late: list[tuple[Owner, Invoke]] = []
         self._slow: list[tuple[Invoke, Any, BaseException | None]] = []
         self.owner = self._new_owner()
+
+    @property
+    def log(self) -> EffectLog:
+        """Each call that reached the participants."""
+        return self.participants.log
+
+    @property
+    def mistakes(self) -> list[str]:
+        """Of the user's code where nothing was injected, and of ours where rules were broken."""
+        return [*self.participants.mistakes, *self.broken]
 
     # ------------------------------------------------------------------ what can happen next
 
@@ -209,11 +135,11 @@ class Simulation:
         """Make one call of those in flight, with what ``watch`` says goes wrong."""
         landed = invoke.leg[0] == "call" and self.log.landed(invoke.leg[1])
         site, kind = self._place(invoke)
-        fault = self._visit(site, kind, company=self._company(), landed=landed)
+        faults = self._visit(site, kind, company=self._company(), landed=landed)
         self.owner.calls.remove(invoke)
         if kind in {"action", "compensation"}:
             self.made.append((self.owner, invoke))
-        self._guarded(lambda: self._apply(invoke, fault))
+        self._guarded(lambda: self._apply(invoke, faults))
 
     def land_late(self) -> None:
         """Let the oldest of the calls that are still on their way arrive."""
@@ -224,7 +150,7 @@ class Simulation:
         self._land(*self.made[which])
 
     def _land(self, owner: Owner, invoke: Invoke) -> None:
-        value, error = self._perform(invoke, injected=True)
+        value, error = self.participants.perform(invoke, injected=True)
         if owner is self.owner:
             self._guarded(lambda: owner.settle(invoke.leg, value, error))
             return
@@ -234,7 +160,7 @@ class Simulation:
         except (ConcurrentAppendError, AppendLostError):
             return
         if self.journal.length != before:
-            self.mistakes.append(f"a superseded owner wrote what came of {_site(invoke)}")
+            self.broken.append(f"a superseded owner wrote what came of {site_of(invoke)}")
 
     def cancel(self) -> None:
         """Cancel the run, as a user does."""
@@ -259,7 +185,8 @@ class Simulation:
 
     def tell(self, path: str, word: Fault) -> bool:
         """Let an operator decide about a step; False when that would not be true."""
-        if word not in self.words(path) or not self._made_true(path, word):
+        driver = self.owner.driver
+        if word not in self.words(path) or not self.participants.made_true(driver, path, word):
             return False
         data = {"by": "operator", "note": "a fault plan"}
         now, event = self.clock.now(), _event(path, word)
@@ -303,7 +230,7 @@ class Simulation:
                 self.owner.open()
             except AppendLostError:
                 continue
-            if self._visit("recover", "recover") is None:
+            if not self._visit("recover", "recover"):
                 return
 
     def _guarded(self, act: Callable[[], None]) -> None:
@@ -322,12 +249,12 @@ class Simulation:
         self.owner.take(self.owner.driver.heard(event, self.clock.now()))
 
     def _append_fault(self) -> Fault | None:
-        return self._visit("journal", "journal")
+        return next(iter(self._visit("journal", "journal")), None)
 
-    def _visit(self, site: str, kind: Kindred, **more: Any) -> Fault | None:
+    def _visit(self, site: str, kind: Kindred, **more: Any) -> list[Fault]:
         number = self._counts[site]
         self._counts[site] = number + 1
-        return self.watch(Visit(site, number, kind, self.key(), self._near(site), **more))
+        return list(self.watch(Visit(site, number, kind, self.key(), self._near(site), **more)))
 
     def _near(self, site: str) -> tuple[str, str, bool]:
         state, index = self.owner.driver.facts.state, self.stage.machine.index
@@ -337,7 +264,8 @@ class Simulation:
 
     def ask_operator(self, path: str) -> Fault | None:
         """What the plan lets an operator say about a step on which the run is stuck."""
-        return self._visit(f"{path}/operator", "operator", words=self.words(path))
+        said = self._visit(f"{path}/operator", "operator", words=self.words(path))
+        return next(iter(said), None)
 
     def _company(self) -> bool:
         owner = self.owner
@@ -354,28 +282,31 @@ class Simulation:
                 return f"{path}/answer", "answer"
             readonly = self.stage.layout.steps[path].kind is Kind.READONLY
             return path, "readonly" if readonly else "action"
-        return _site(invoke), "query" if kind == "query" else "compensation"
+        return site_of(invoke), "query" if kind == "query" else "compensation"
 
     # ------------------------------------------------------------------ what goes wrong
 
-    def _apply(self, invoke: Invoke, fault: Fault | None) -> None:
-        leg = invoke.leg
-        if fault in {Fault.REJECT, Fault.TRANSIENT, Fault.LOST_REQUEST, Fault.LATE}:
-            self._not_made(invoke, fault)
-            return
-        if fault is Fault.CRASH_BEFORE:
+    def _apply(self, invoke: Invoke, faults: list[Fault]) -> None:
+        for fault in faults:
+            if fault is Fault.CANCEL:
+                self._hear("cancel")
+            elif fault is Fault.CLOCK_JUMP:
+                self.clock.wait(None, _YEAR, busy=False)
+                self.owner.ring()
+        answer = next((fault for fault in faults if fault not in AROUND), None)
+        if answer in {Fault.REJECT, Fault.TRANSIENT, Fault.LOST_REQUEST, Fault.LATE}:
+            self._not_made(invoke, answer)
+        elif answer is Fault.CRASH_BEFORE:
             self._restart()
-            return
-        if fault is Fault.SECOND_OWNER:
+        elif answer is Fault.SECOND_OWNER:
             self._late.extend((self.owner, one) for one in (invoke, *self.owner.calls))
             self._restart()
-            return
-        if fault is Fault.CANCEL:
-            self._hear("cancel")
-        elif fault is Fault.CLOCK_JUMP:
-            self.clock.wait(None, _YEAR, busy=False)
-            self.owner.ring()
-        value, error = self._perform(invoke, injected=fault is not None)
+        else:
+            self._made(invoke, answer, injected=bool(faults))
+
+    def _made(self, invoke: Invoke, fault: Fault | None, *, injected: bool) -> None:
+        """The call reaches the participant; what goes wrong then."""
+        value, error = self.participants.perform(invoke, injected=injected)
         if fault is Fault.CRASH_AFTER:
             self._restart()
             return
@@ -385,7 +316,7 @@ class Simulation:
                 self._ring_if_due()
             return
         if fault is Fault.DUPLICATE:
-            self._perform(invoke, injected=True)
+            self.participants.perform(invoke, injected=True)
             self._late.append((self.owner, invoke))
         elif fault is Fault.LOST_REPLY:
             error = TimeoutError("injected: the reply was lost")
@@ -393,7 +324,7 @@ class Simulation:
             error = _InterruptedAgain("injected")
         elif fault is Fault.BAD_VALUE and error is None:
             value = None
-        self.owner.settle(leg, value, error)
+        self.owner.settle(invoke.leg, value, error)
 
     def _ring_if_due(self) -> None:
         if any(key[0] != "deadline" for key in self.owner.timers):
@@ -401,7 +332,6 @@ class Simulation:
 
     def _not_made(self, invoke: Invoke, fault: Fault | None) -> None:
         """Nothing reaches the participant now."""
-        kind, path, _ = invoke.leg
         error: BaseException = TimeoutError("injected: no answer")
         if fault is Fault.LATE:
             self._late.append((self.owner, invoke))
@@ -409,80 +339,9 @@ class Simulation:
             error = Transient("injected: fails for now")
         elif fault is Fault.REJECT:
             error = Rejected("injected: refused")
-            placed = self.stage.layout.steps.get(path)
-            if kind == "call" and placed is not None and placed.contract.sticky:
-                self._refused.add(path)
+            self.participants.refuse(invoke)
         self.owner.settle(invoke.leg, None, error)
-
-    def _perform(self, invoke: Invoke, *, injected: bool) -> tuple[Any, BaseException | None]:
-        """Let a call reach its participant."""
-        kind, path, _ = invoke.leg
-        if kind == "call" and path in self._refused:
-            return None, Rejected("refused before, and remembered")
-        value, error = self._call(invoke)
-        what = _WHATS.get(kind)
-        # What is pending has not answered: its answer is what the log sees.
-        if what is not None and value is not PENDING:
-            self.log.record(what, path, error)
-        if isinstance(error, _MISTAKES) and not injected:
-            self.mistakes.append(
-                f"{_site(invoke)} raised {type(error).__name__} by itself: {error}"
-            )
-        return value, error
-
-    def _call(self, invoke: Invoke) -> tuple[Any, BaseException | None]:
-        try:
-            value = invoke.function(*invoke.arguments)
-            if is_awaitable(value):
-                value = self.loop.wait_for(value)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # noqa: BLE001 - the driver says what it means
-            return None, error
-        return value, None
-
-    def _made_true(self, path: str, word: Fault) -> bool:
-        """An operator does by hand what he says; False when it is not so and he cannot."""
-        if word is Fault.RETRY:
-            return True
-        if word is Fault.NOT_LANDED:
-            self._refused.add(path)
-            return True
-        # By hand, and not by the participant that may have refused.
-        self._refused.discard(path)
-        kind = "call" if word is Fault.DONE else "compensate"
-        _, error = self._perform(self._by_hand(kind, path), injected=True)
-        return error is None
-
-    def _by_hand(self, kind: str, path: str) -> Invoke:
-        driver = self.owner.driver
-        facts, scope = driver.facts, self.stage.layout.scopes.get(path)
-        undoing = kind == "compensate"
-        if scope is not None:
-            item, index = facts.copy(scope.copies)
-            context = Context._of(facts.view(path), path, 1, undoing, item, index)  # noqa: SLF001 - one library
-            return Invoke((kind, path, 0), scope.compensate or _nothing, (context, {}))
-        placed = self.stage.layout.steps[path]
-        item, index = facts.copy(placed.copies)
-        context = Context._of(facts.view(placed.scope), path, 1, undoing, item, index)  # noqa: SLF001 - one library
-        if undoing:
-            function: Any = placed.step.compensate
-            return Invoke((kind, path, 0), function, (context, facts.results.get(path)))
-        return Invoke((kind, path, 0), placed.step.action, (context,))
 
 
 def _event(path: str, word: Fault) -> str:
     return f"retry({path})" if word is Fault.RETRY else f"resolve({path},{word})"
-
-
-def _nothing(*_: Any) -> None:
-    """Stand in for an undo that does not exist."""
-
-
-def _site(invoke: Invoke) -> str:
-    kind, path, _ = invoke.leg
-    return path + _SUFFIX.get(kind, "")
-
-
-async def _await(value: Awaitable[Any]) -> Any:
-    return await value

@@ -22,7 +22,8 @@ from saga_fsm.definition import Saga
 from saga_fsm.testing.fitting import fitting
 from saga_fsm.testing.oracles import Consistent, wrong
 from saga_fsm.testing.plan import OPERATOR, Fault
-from saga_fsm.testing.simulation import Answers, Loop, Simulation, Stage, Visit
+from saga_fsm.testing.simulation import Simulation
+from saga_fsm.testing.stage import Answers, Loop, Stage, Visit
 
 
 __all__ = ["state_machine_test"]
@@ -85,23 +86,24 @@ class _Attack(RuleBasedStateMachine):
         self.judged = False
         self.wanted: Fault | None = None
         self.append: Fault | None = None
+        self.loop = Loop()
         self.simulation = Simulation(
             stage,
             world=self.world,
             input=given,
-            loop=Loop(),
+            loop=self.loop,
             answers=answers,
             watch=self._goes_wrong,
         )
         self.simulation.begin()
 
-    def _goes_wrong(self, visit: Visit) -> Fault | None:
+    def _goes_wrong(self, visit: Visit) -> list[Fault]:
         if visit.kind == "journal":
             fault, self.append = self.append, None
-            return fault
+            return [fault] if fault else []
         fault, self.wanted = self.wanted, None
         fits = {one for one, _ in fitting(visit, self.simulation.stage)}
-        return fault if fault in fits else None
+        return [fault] if fault in fits else []
 
     @precondition(lambda self: self.simulation.calls)
     @rule(which=st.integers(0, 7), fault=st.none() | st.sampled_from(_CALLS))
@@ -165,7 +167,7 @@ class _Attack(RuleBasedStateMachine):
         if simulation is None:
             return
         self.append = self.wanted = None
-        with closing(simulation.loop):
+        with closing(self.loop):
             # What is wrong already is told once.
             if not self.judged:
                 simulation.finish()

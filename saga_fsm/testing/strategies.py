@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from saga_fsm.definition import Kind, Saga
 from saga_fsm.definition.layout import Layout, lay_out
 from saga_fsm.testing.fitting import FITTING
-from saga_fsm.testing.plan import FaultPlan, Injection
-from saga_fsm.testing.simulation import Kindred
+from saga_fsm.testing.plan import AROUND, FaultPlan, Injection
+from saga_fsm.testing.stage import Kindred
 
 
 __all__ = ["fault_plans"]
@@ -36,7 +36,9 @@ def fault_plans(saga: Saga[Any, Any, Any], *, max_faults: int = 4) -> st.SearchS
         st.integers(0, _LATEST),
     )
     return st.lists(
-        injections, max_size=max_faults, unique_by=lambda one: (one.site, one.number)
+        injections,
+        max_size=max_faults,
+        unique_by=lambda one: (one.site, one.number, one.fault in AROUND),
     ).map(lambda injections: FaultPlan(tuple(injections)))
 
 

@@ -162,6 +162,15 @@ def test_replay_says_which_faults_never_fired():
     assert done.outcome.events == ("start", "rejected(a)")
 
 
+def test_a_call_is_cancelled_and_answered_in_one_plan():
+    """The cancellation is heard first; the pivot's rejection then turns the run back."""
+    done = replay(PLAIN, "p@0=reject p@0=cancel", world=Shop)
+    assert not done.unfired
+    assert done.outcome.events[3:6] == ("cancel", "rejected(p)", "compensated(b)")
+    assert done.outcome.status is Status.COMPENSATED
+    assert done.consistent, done.reason
+
+
 def test_nobody_refuses_what_has_landed():
     """A rejection after the same key has landed would be a lie of the test."""
     done = replay(PLAIN, "p@0=lost_reply p@1=reject", world=Shop)

@@ -30,12 +30,19 @@ def test_any_plan_replays_from_its_text(injections):
 def test_a_numbered_injection_goes_before_one_for_each_call():
     """``charge@*`` holds for every call but the one that is named."""
     plan = FaultPlan.parse("charge@*=transient charge@1=lost_reply")
-    assert [plan.at("charge", n).fault for n in range(3)] == [
-        "transient",
-        "lost_reply",
-        "transient",
+    assert [[one.fault for one in plan.at("charge", n)] for n in range(3)] == [
+        ["transient"],
+        ["lost_reply"],
+        ["transient"],
     ]
-    assert plan.at("ship", 0) is None
+    assert plan.at("ship", 0) == ()
+
+
+def test_what_happens_around_a_call_and_how_it_is_answered_both_hold():
+    """At most one of each sort; the first that was named goes before the second."""
+    plan = FaultPlan.parse("ship@0=reject ship@0=cancel ship@0=late ship@0=clock_jump ship@*=slow")
+    assert [one.fault for one in plan.at("ship", 0)] == ["cancel", "reject"]
+    assert [one.fault for one in plan.at("ship", 1)] == ["slow"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,117 @@
+"""The other side of a run under faults: the calls that reach the world, and an operator's hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from saga_fsm.definition import PENDING, Context, Rejected
+from saga_fsm.definition.layout import Layout
+from saga_fsm.runner.commands import Invoke
+from saga_fsm.runner.driver import Driver, outcome_of
+from saga_fsm.runner.loop import is_awaitable
+from saga_fsm.testing.effects import EffectLog, What
+from saga_fsm.testing.plan import Fault
+from saga_fsm.testing.stage import Loop, Stage
+
+
+__all__ = ["Participants", "site_of"]
+
+_WHATS: dict[str, What] = {"call": "action", "compensate": "compensation", "query": "query"}
+_SUFFIX = {"call": "", "compensate": "/compensation", "query": "/query"}
+# What code raises when it is wrong, whatever the world is like.
+_MISTAKES = (TypeError, AttributeError, LookupError, NameError, AssertionError, ArithmeticError)
+
+
+class Participants:
+    """
+    Whoever is called: the user's own functions, with a log of what reached them.
+
+    Args:
+        stage: the saga, made ready.
+        loop: for async actions.
+    """
+
+    def __init__(self, stage: Stage, loop: Loop) -> None:
+        self.log = EffectLog(stage.layout, stage.after)
+        #: Mistakes of the user's code where nothing was injected.
+        self.mistakes: list[str] = []
+        self._layout: Layout = stage.layout
+        self._loop = loop
+        self._refused: set[str] = set()
+
+    def perform(self, invoke: Invoke, *, injected: bool) -> tuple[Any, BaseException | None]:
+        """Let a call reach its participant; what it answers, or raises."""
+        kind, path, _ = invoke.leg
+        if kind == "call" and path in self._refused:
+            return None, Rejected("refused before, and remembered")
+        value, error = self._call(invoke)
+        what = _WHATS.get(kind)
+        # What is pending has not answered: its answer is what the log sees.
+        if what is not None and value is not PENDING:
+            self.log.record(what, path, error)
+        if error is not None and not injected and self._mistaken(kind, path, error):
+            self.mistakes.append(
+                f"{site_of(invoke)} raised {type(error).__name__} by itself: {error}"
+            )
+        return value, error
+
+    def refuse(self, invoke: Invoke) -> None:
+        """A sticky participant remembers a rejection that was put into its mouth."""
+        kind, path, _ = invoke.leg
+        placed = self._layout.steps.get(path)
+        if kind == "call" and placed is not None and placed.contract.sticky:
+            self._refused.add(path)
+
+    def made_true(self, driver: Driver, path: str, word: Fault) -> bool:
+        """An operator does by hand what he says; False when it is not so and he cannot."""
+        if word is Fault.RETRY:
+            return True
+        if word is Fault.NOT_LANDED:
+            self._refused.add(path)
+            return True
+        # By hand, and not by the participant that may have refused.
+        self._refused.discard(path)
+        kind = "call" if word is Fault.DONE else "compensate"
+        _, error = self.perform(self._by_hand(driver, kind, path), injected=True)
+        return error is None
+
+    def _mistaken(self, kind: str, path: str, error: BaseException) -> bool:
+        """Whether an exception tells of wrong code: not, where the step declares what it means."""
+        placed = self._layout.steps.get(path)
+        return isinstance(error, _MISTAKES) and outcome_of(kind, placed, error) == "unknown"
+
+    def _call(self, invoke: Invoke) -> tuple[Any, BaseException | None]:
+        try:
+            value = invoke.function(*invoke.arguments)
+            if is_awaitable(value):
+                value = self._loop.wait_for(value)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the driver says what it means
+            return None, error
+        return value, None
+
+    def _by_hand(self, driver: Driver, kind: str, path: str) -> Invoke:
+        facts, scope = driver.facts, self._layout.scopes.get(path)
+        undoing = kind == "compensate"
+        if scope is not None:
+            item, index = facts.copy(scope.copies)
+            context = Context._of(facts.view(path), path, 1, undoing, item, index)  # noqa: SLF001 - one library
+            return Invoke((kind, path, 0), scope.compensate or _nothing, (context, {}))
+        placed = self._layout.steps[path]
+        item, index = facts.copy(placed.copies)
+        context = Context._of(facts.view(placed.scope), path, 1, undoing, item, index)  # noqa: SLF001 - one library
+        if undoing:
+            function: Any = placed.step.compensate
+            return Invoke((kind, path, 0), function, (context, facts.results.get(path)))
+        return Invoke((kind, path, 0), placed.step.action, (context,))
+
+
+def _nothing(*_: Any) -> None:
+    """Stand in for an undo that does not exist."""
+
+
+def site_of(invoke: Invoke) -> str:
+    """The place of a call, as plans name it."""
+    kind, path, _ = invoke.leg
+    return path + _SUFFIX.get(kind, "")

@@ -1,0 +1,102 @@
+"""What a run under faults is made of: a saga made ready, the places it comes to, its owners."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, TypeAlias
+
+import attrs
+from typing_extensions import override
+
+from saga_fsm.compiler import compile_saga
+from saga_fsm.definition import Saga
+from saga_fsm.definition.layout import Layout, lay_out
+from saga_fsm.machine import Machine
+from saga_fsm.runner.commands import Alert
+from saga_fsm.runner.shell import Shell
+from saga_fsm.testing.effects import successors
+from saga_fsm.testing.plan import Fault
+
+
+__all__ = ["Answers", "Kindred", "Loop", "Owner", "Stage", "Visit"]
+
+Kindred: TypeAlias = Literal[
+    "action", "readonly", "compensation", "query", "ask", "answer", "operator", "journal", "recover"
+]
+Answers: TypeAlias = Mapping[Any, Callable[[Any], Any]]
+
+
+@attrs.frozen
+class Stage:
+    """A saga made ready to be run many times."""
+
+    saga: Saga[Any, Any, Any]
+    layout: Layout
+    machine: Machine
+    after: Mapping[str, list[str]]
+
+    @classmethod
+    def of(cls, saga: Saga[Any, Any, Any]) -> Stage:
+        """Lay out and compile."""
+        layout = lay_out(saga)
+        return cls(saga, layout, compile_saga(saga), successors(layout))
+
+
+@attrs.frozen
+class Visit:
+    """
+    A place where something may go wrong, when a run comes to it.
+
+    Args:
+        site: as plans name it.
+        number: how often the run was here before.
+        kind: what is asked there.
+        key: machine and world at that moment; with an equal key the same faults lead to the same.
+        near: the part of the key that is closest: the local states of the unit and of the saga.
+        company: whether anything else is in flight or due, which a slow answer could let pass.
+        landed: whether the effect that is asked for has landed before.
+        words: what an operator may truly say here.
+        meanwhile: what a plan has injected already around this very call.
+    """
+
+    site: str
+    number: int
+    kind: Kindred
+    key: Any
+    near: Any
+    company: bool = False
+    landed: bool = False
+    words: tuple[Fault, ...] = ()
+    meanwhile: Fault | None = None
+
+
+class Owner(Shell):
+    """An orchestrator of a simulated run: what it would tell people is in the outcome."""
+
+    @override
+    def alert(self, command: Alert) -> None:
+        """Tell nobody: thousands of runs are stuck on purpose."""
+
+
+class Loop:
+    """The event loop for async actions, made when one is called."""
+
+    def __init__(self) -> None:
+        self._runner: asyncio.Runner | None = None
+
+    def wait_for(self, value: Awaitable[Any]) -> Any:
+        """Run until it is there."""
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(_await(value))
+
+    def close(self) -> None:
+        """End the loop, if there was one."""
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None
+
+
+async def _await(value: Awaitable[Any]) -> Any:
+    return await value
