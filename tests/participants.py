@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from saga_fsm import Status, pivot, retriable, step
-from saga_fsm.examples._world import Guard
+import attrs
+
+from saga_fsm import Rejected, Status, pivot, retriable, step
+from saga_fsm.examples._world import Guard, Record
 
 
 class Shop:
@@ -14,14 +16,36 @@ class Shop:
     def __init__(self) -> None:
         self.guard = Guard()
         self.stands: dict[str, int] = {}
+        #: Sagas that were undone as a whole: nothing in them lands any more.
+        self.gone: set[str] = set()
 
     def act(self, ctx: Any) -> str:
         """Cause the effect of a step."""
+        if any(ctx.step.startswith(f"{whole}/") for whole in self.gone):
+            raise Rejected("the whole was undone")
         return self.guard.act(ctx, lambda: self.count(ctx.step, 1))
 
     def undo(self, ctx: Any) -> None:
         """Take it back."""
         self.guard.undo(ctx, lambda _: self.count(ctx.step, -1))
+
+    def ask(self, ctx: Any) -> str:
+        """Say what came of an action; what has not landed by now never will."""
+        known = self.guard.records.get(ctx.key)
+        if known is None:
+            known = Record(ctx.run_id, ctx.step, "fenced", "it was asked for before it came")
+            self.guard.records[ctx.key] = known
+        if known.mark != "applied":
+            raise Rejected(str(known.value))
+        return str(known.value)
+
+    def undo_whole(self, ctx: Any) -> None:
+        """Take back whatever stands of a nested saga, and see that nothing of it comes."""
+        self.gone.add(ctx.step)
+        for key, known in self.guard.records.items():
+            if known.mark == "applied" and known.step.startswith(f"{ctx.step}/"):
+                self.count(known.step, -1)
+                self.guard.records[key] = attrs.evolve(known, mark="compensated")
 
     def count(self, name: str, by: int) -> str:
         """One effect more, or less."""
@@ -42,6 +66,26 @@ def act(ctx: Any) -> str:
 
 def undo(ctx: Any, _: str | None) -> None:
     """And the compensation."""
+    ctx.services.undo(ctx)
+
+
+def ask(ctx: Any) -> str:
+    """The query."""
+    return ctx.services.ask(ctx)
+
+
+def undo_whole(ctx: Any, _: Any) -> None:
+    """The compensation of a nested saga as a whole."""
+    ctx.services.undo_whole(ctx)
+
+
+async def act_later(ctx: Any) -> str:
+    """The same action, for a loop."""
+    return ctx.services.act(ctx)
+
+
+async def undo_later(ctx: Any, _: str | None) -> None:
+    """And its compensation."""
     ctx.services.undo(ctx)
 
 
