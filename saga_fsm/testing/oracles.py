@@ -71,8 +71,11 @@ def _effects(simulation: Simulation, outcome: Outcome[Any]) -> Iterator[str]:
             yield f"{outcome.status.value}, and the effect of {path} was left behind"
     if outcome.status is Status.COMPLETED:
         for path, placed in layout.steps.items():
-            if state[path] == "done" and placed.kind is not Kind.READONLY and log.undone(path):
-                yield f"completed, and {path} was undone"
+            if state[path] == "done" and placed.kind is not Kind.READONLY:
+                if log.undone(path):
+                    yield f"completed, and {path} was undone"
+                elif not log.landed(path):
+                    yield f"completed, and {path} never landed"
 
 
 def _told(simulation: Simulation, outcome: Outcome[Any], consistent: Consistent) -> Iterator[str]:

@@ -154,13 +154,16 @@ class Simulation:
         if owner is self.owner:
             self._guarded(lambda: owner.settle(invoke.leg, value, error))
             return
-        before = self.journal.length
+        # Who took over a run at rest had nothing to write: then the first one owns it still.
+        before, superseded = self.journal.length, owner.written != self.journal.length
         try:
             owner.settle(invoke.leg, value, error)
-        except (ConcurrentAppendError, AppendLostError):
+        except (ConcurrentAppendError, AppendLostError, _InterruptedAgain):
             return
         if self.journal.length != before:
-            self.broken.append(f"a superseded owner wrote what came of {site_of(invoke)}")
+            if superseded:
+                self.broken.append(f"a superseded owner wrote what came of {site_of(invoke)}")
+            self._restart()
 
     def cancel(self) -> None:
         """Cancel the run, as a user does."""

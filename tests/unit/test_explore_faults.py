@@ -13,6 +13,7 @@ from saga_fsm import (
     PENDING,
     Contract,
     Rejected,
+    Retry,
     Saga,
     Status,
     each,
@@ -168,6 +169,14 @@ def test_a_call_is_cancelled_and_answered_in_one_plan():
     assert not done.unfired
     assert done.outcome.events[3:6] == ("cancel", "rejected(p)", "compensated(b)")
     assert done.outcome.status is Status.COMPENSATED
+    assert done.consistent, done.reason
+
+
+def test_whoever_wrote_last_owns_a_run_at_rest():
+    """Another took over when there was nothing to write: the first one's late news is true."""
+    saga = Saga("late", P("p", retry=Retry(attempts=1), timeout=3.0), contract=GUARDED)
+    done = replay(saga, "p@0=clock_jump p@0=second_owner", world=Shop)
+    assert not done.unfired
     assert done.consistent, done.reason
 
 
