@@ -1,10 +1,10 @@
 """
 Failure tests for users' own sagas; nothing here is for production.
 
-``explore_faults`` attacks a saga at every transition of its machine, ``replay`` runs one fault
-plan again, ``state_machine_test`` makes a Hypothesis test of it, ``fault_plans`` is a Hypothesis
-strategy, and ``VirtualClock`` lets time pass without waiting. Hypothesis is the extra ``testing``;
-it is loaded by the two that need it.
+``explore_faults`` attacks a saga at every transition of its machine, ``saga_faults`` makes a test
+function of that, ``replay`` runs one fault plan again, ``state_machine_test`` makes a Hypothesis
+test of it, ``fault_plans`` is a Hypothesis strategy, and ``VirtualClock`` lets time pass without
+waiting. Hypothesis is the extra ``testing``; it is loaded by the two that need it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from saga_fsm.errors import MissingExtraError
 from saga_fsm.testing.clock import VirtualClock
+from saga_fsm.testing.decorator import saga_faults
 from saga_fsm.testing.effects import EffectLog
 from saga_fsm.testing.explore import Exploration, Failure, Replay, explore_faults, replay
 from saga_fsm.testing.plan import Fault, FaultPlan, Injection
@@ -36,6 +37,7 @@ __all__ = [
     "fault_plans",
     "plan_of",
     "replay",
+    "saga_faults",
     "state_machine_test",
 ]
 

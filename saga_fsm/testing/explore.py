@@ -33,6 +33,17 @@ from saga_fsm.testing.stage import Answers, Loop, Stage, Visit
 __all__ = ["Exploration", "Failure", "Replay", "explore_faults", "replay"]
 
 _SHOWN = 10
+# What a reader understands at once, first. Only among these one fault is tried for another.
+_EASIER = (
+    Fault.REJECT,
+    Fault.TRANSIENT,
+    Fault.LOST_REQUEST,
+    Fault.LOST_REPLY,
+    Fault.CRASH_BEFORE,
+    Fault.CRASH_AFTER,
+    Fault.BASE_EXCEPTION,
+    Fault.SECOND_OWNER,
+)
 _MOST_FAILURES = 10
 
 
@@ -174,10 +185,13 @@ class _Case:
         world = None if self.world is None else self.world()
         stage = self.stage or Stage.of(self.saga(world))
         visits: list[Visit] = []
+        sites = {one.site for one in plan}
         fired: set[Injection] = set()
 
         def watch(visit: Visit) -> list[Fault]:
             visits.append(visit)
+            if visit.site not in sites:
+                return []
             true = [x for x in plan.at(visit.site, visit.number) if honest(x.fault, visit)]
             fired.update(true)
             return [injection.fault for injection in true]
@@ -231,7 +245,7 @@ def replay(  # noqa: PLR0913 - keyword-only parts of one run
         saga: the saga, or a function from the world to it.
         plan: what goes wrong, as a value or as text: ``charge@1=lost_reply``.
         world: a class or factory, called without arguments; given to the steps as ``ctx.services``.
-        input: the saga's input.
+        input: the saga's input; the same value in every run, so no step may change it.
         consistent: the oracle, ``consistent(world, outcome)``; default the world's
             ``is_consistent(outcome)``.
         answers: outcomes of pending steps, by step.
@@ -265,7 +279,7 @@ def explore_faults(  # noqa: PLR0913 - keyword-only parts of one search
     Args:
         saga: the saga, or a function from the world to it.
         world: a class or factory, called once a run; given to the steps as ``ctx.services``.
-        input: the saga's input.
+        input: the saga's input; the same value in every run, so no step may change it.
         consistent: the oracle, ``consistent(world, outcome)``; default the world's
             ``is_consistent(outcome)``.
         answers: outcomes of pending steps, by step.
@@ -314,28 +328,30 @@ class _Search:
             if self._enough():
                 self.complete = False
                 return
-            for visit in _after_last(done):
-                for fault, each in fitting(visit, stage):
-                    edge = (visit.site, fault, each)
-                    # What lasts meets all the states after it anyway.
-                    if ((visit.near if each else visit.key), *edge) not in seen:
-                        injection = Injection(visit.site, EACH if each else visit.number, fault)
-                        queue = later if (visit.near, *edge) in seen else first
-                        queue.append(plan.and_then(injection))
-                        seen |= {(visit.key, *edge), (visit.near, *edge)}
+            for visit, fault, each in _further(done, stage):
+                edge = (visit.site, fault, each)
+                # What lasts meets all the states after it anyway.
+                if ((visit.near if each else visit.key), *edge) in seen:
+                    continue
+                queue = later if (visit.near, *edge) in seen else first
+                # More than can be run need not be remembered.
+                if queue is first or len(later) < self.max_runs:
+                    queue.append(_with(plan, visit, fault, each=each))
+                seen |= {(visit.key, *edge), (visit.near, *edge)}
 
     def every_plan(self, most: int) -> None:
         """All plans of at most so many faults, whatever the tour has left out as equal."""
         todo = deque([FaultPlan()])
         while todo and self.runs < self.max_runs and not self._enough():
             plan = todo.popleft()
+            if len(plan) == most and frozenset(plan) in self._done:
+                continue
             done, stage = self._run(plan, len(todo))
             if len(plan) < most:
-                todo.extend(
-                    plan.and_then(Injection(visit.site, EACH if each else visit.number, fault))
-                    for visit in _after_last(done)
-                    for fault, each in fitting(visit, stage)
-                )
+                # More than can be run need not be remembered; some the tour has run already.
+                room = max(0, self.max_runs + len(self._done) - len(todo))
+                more = itertools.islice(_further(done, stage), room)
+                todo.extend(_with(plan, visit, fault, each=each) for visit, fault, each in more)
 
     def _enough(self) -> bool:
         """Whether more would help nobody: it fails without a fault, or in so many ways."""
@@ -363,7 +379,7 @@ class _Search:
             self.failures[done.reason] = self._shrunk(done)
 
     def _shrunk(self, done: Replay) -> Failure:
-        """Take faults away as long as the run still fails for the same reason."""
+        """Take faults away, or take simpler ones, while the run fails for the same reason."""
         again, _ = self.case.run(done.plan)
         if again.reason != done.reason:
             reason = (
@@ -371,10 +387,9 @@ class _Search:
                 f"then as '{again.reason or 'nothing'}'"
             )
             return Failure(done.plan, done.outcome, reason, done.path)
-        shorter: Iterator[FaultPlan] = (done.plan.without(one) for one in done.plan)
-        for plan in shorter:
+        for plan in _simpler(done.plan):
             less, _ = self.case.run(plan)
-            if less.reason == done.reason:
+            if less.reason == done.reason and not less.unfired:
                 return self._shrunk(less)
         return Failure(done.plan, done.outcome, done.reason, done.path)
 
@@ -394,6 +409,34 @@ class _Search:
             fired=dict(self.fired),
             complete=self.complete,
         )
+
+
+def _simpler(plan: FaultPlan) -> Iterator[FaultPlan]:
+    """Plans with one fault less; then with one that comes once, earlier, or is easier to read."""
+    for one in plan:
+        yield plan.without(one)
+    for place, one in enumerate(plan.injections):
+        before, after = plan.injections[:place], plan.injections[place + 1 :]
+        others = [attrs.evolve(one, number=number) for number in range(max(1, one.number))]
+        if one.number != EACH:
+            others = [other for other in others if other.number < one.number]
+        others += [attrs.evolve(one, fault=fault) for fault in _EASIER[: _easier_than(one.fault)]]
+        yield from (FaultPlan((*before, other, *after)) for other in others)
+
+
+def _easier_than(fault: Fault) -> int:
+    return _EASIER.index(fault) if fault in _EASIER else 0
+
+
+def _further(done: Replay, stage: Stage) -> Iterator[tuple[Visit, Fault, bool]]:
+    """What else may go wrong where a run came to, and whether it lasts from then on."""
+    return (
+        (visit, fault, each) for visit in _after_last(done) for fault, each in fitting(visit, stage)
+    )
+
+
+def _with(plan: FaultPlan, visit: Visit, fault: Fault, *, each: bool) -> FaultPlan:
+    return plan.and_then(Injection(visit.site, EACH if each else visit.number, fault))
 
 
 def _after_last(done: Replay) -> Iterator[Visit]:

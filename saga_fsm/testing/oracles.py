@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -14,12 +15,14 @@ from saga_fsm.testing.simulation import RUN_ID, Simulation
 Consistent: TypeAlias = Callable[[Any, Outcome[Any]], object]
 
 
+# In the text of an assertion: another one in each run, and the same reason.
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 _GAVE_UP = {"stuck", "compensation_failed", "whole_failed", "alarm"}
 
 
 def wrong(simulation: Simulation, consistent: Consistent | None) -> str:
     """Give the first thing that is wrong with a run at rest, in one sentence; empty when none."""
-    return next(_faults(simulation, consistent), "")
+    return _ADDRESS.sub("0x...", next(_faults(simulation, consistent), ""))
 
 
 def _faults(simulation: Simulation, consistent: Consistent | None) -> Iterator[str]:
@@ -84,6 +87,9 @@ def _told(simulation: Simulation, outcome: Outcome[Any], consistent: Consistent)
         agrees = bool(consistent(simulation.world, outcome))
     except AssertionError as error:
         yield f"{name} says: {error or 'an assertion fails'}"
+        return
+    except Exception as error:  # noqa: BLE001 - told with the plan that leads to it
+        yield f"{name} raised {type(error).__name__}: {error}"
         return
     if not agrees:
         yield f"{name} says that the world does not agree with '{outcome.status.value}'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from saga_fsm.definition import PENDING, Context, Rejected
@@ -85,9 +86,8 @@ class Participants:
             value = invoke.function(*invoke.arguments)
             if is_awaitable(value):
                 value = self._loop.wait_for(value)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # noqa: BLE001 - the driver says what it means
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the driver says what it means
+            # What else there is ends the whole search: Ctrl-C, ``pytest.fail``, Hypothesis' own.
             return None, error
         return value, None
 

@@ -24,7 +24,7 @@ from saga_fsm import (
     step,
 )
 from saga_fsm.errors import SagaError
-from saga_fsm.testing import EffectLog, Fault, explore_faults, fault_plans, replay
+from saga_fsm.testing import EffectLog, Fault, explore_faults, fault_plans, replay, saga_faults
 from tests.participants import C, P, R, Shop, undo
 
 
@@ -213,6 +213,40 @@ def test_three_recoveries_of_one_call_make_it_unknown():
     assert done.outcome.status is Status.COMPENSATED
 
 
+@pytest.mark.parametrize(
+    "plan",
+    ["journal@*=lost_request", "recover@*=crash_before p@0=crash_after", "p@*=transient"],
+)
+def test_faults_that_last_stop_some_day_and_then_the_run_ends(plan):
+    """A plan in which nobody can ever write, or call, would be a search that never ends."""
+    done = replay(PLAIN, plan, world=Shop)
+    assert done.outcome.status.resting
+    assert done.consistent, done.reason
+
+
+def test_an_oracle_that_raises_is_told_with_its_plan():
+    """A mistake in the user's oracle is found like one in the world."""
+
+    def oracle(_world: Any, outcome: Any) -> bool:
+        return {Status.COMPLETED: True}[outcome.status]
+
+    result = explore_faults(PLAIN, world=Shop, consistent=oracle, max_faults=0)
+    assert result.failures[0].reason.startswith("oracle raised KeyError")
+    assert len(result.failures[0].plan) == 1
+
+
+def test_what_ends_a_test_ends_the_search():
+    """Ctrl-C and ``pytest.fail`` in a world are not taken for an answer of a step."""
+
+    class Ends(Shop):
+        def act(self, ctx: Any) -> str:
+            """Give up."""
+            pytest.fail("no such world")
+
+    with pytest.raises(pytest.fail.Exception, match="no such world"):
+        explore_faults(PLAIN, world=Ends)
+
+
 def test_a_user_who_is_not_deterministic_is_told():
     """A plan that fails differently the second time cannot be shrunk or believed."""
     numbers = itertools.count()
@@ -311,3 +345,39 @@ def test_any_plan_of_a_right_saga_is_consistent(plan):
     """The Hypothesis strategy makes plans that replay."""
     done = replay(PLAIN, plan, world=Shop)
     assert done.consistent, (str(plan), done.reason)
+
+
+@saga_faults(PLAIN, world=Shop, max_faults=0)
+def test_a_test_function_is_asked_after_every_plan(world, outcome):
+    """The decorated function is what pytest runs, without arguments."""
+    assert outcome.status is not Status.COMPENSATED or not any(world.stands.values())
+
+
+def test_what_a_test_function_asserts_is_told_with_the_shortest_plan():
+    """Its assertion fails after some plan: that is shrunk, and the text is in the report."""
+
+    @saga_faults(PLAIN, world=Shop, max_faults=0)
+    def always_ships(world: Any, outcome: Any) -> None:
+        assert outcome.status is Status.COMPLETED, f"not shipped by {object()}"
+
+    with pytest.raises(AssertionError, match="always_ships says: not shipped by") as caught:
+        always_ships()
+    assert "plan: a@0=reject\n" in str(caught.value)
+    assert "not deterministic" not in str(caught.value)
+
+
+def test_a_plan_is_shrunk_to_fewer_and_simpler_faults():
+    """What is not needed is gone; what is left comes first and is easy to read."""
+
+    def never_back(_world: Any, outcome: Any) -> bool:
+        return outcome.status is not Status.COMPENSATED
+
+    result = explore_faults(PLAIN, world=Shop, consistent=never_back, max_faults=0)
+    assert [str(failure.plan) for failure in result.failures] == ["a@0=reject"]
+
+
+def test_a_search_ends_after_as_many_runs_as_it_may_take():
+    """However many plans there would be of so many faults, and however long the saga."""
+    saga = Saga("long", *(C(f"c{n}") for n in range(40)), P("p"), contract=GUARDED)
+    result = explore_faults(saga, world=Shop, max_faults=3, max_runs=60)
+    assert (result.runs, result.complete, result.ok) == (60, False, True)
