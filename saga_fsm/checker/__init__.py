@@ -74,10 +74,12 @@ def check(
         progress: called every few thousand states with how far the search is.
 
     Raises:
-        ValueError: an unknown fault in ``without``, or an unknown engine.
+        ValueError: an unknown fault in ``without``, an unknown engine, or a limit below 1.
     """
     if engine not in _ENGINES:
         raise ValueError(f"engine {engine!r} is not known: there are {', '.join(_ENGINES)}")
+    if type(limit) is not int or limit < 1:
+        raise ValueError(f"limit is {limit!r}\n  Give a number of states, 1 or more.")
     left_out = frozenset(without)
     if unknown := left_out - _REMOVABLE:
         message = f"cannot leave out {sorted(unknown)}: known are {sorted(_REMOVABLE)}"

@@ -83,6 +83,11 @@ def driver_of(  # noqa: PLR0913 - keyword-only facts of one run
     if answers:
         find = lay_out(saga).find
         known = {find(step): answer for step, answer in answers.items()}
+    if journal is not None and not (hasattr(journal, "read") and hasattr(journal, "append")):
+        raise TypeError(
+            f"journal is {type(journal).__name__}, which is no journal\n"
+            "  Give MemoryJournal(), or what has read and append as saga_fsm.ports.Journal says."
+        )
     return Driver(
         saga,
         input=input,

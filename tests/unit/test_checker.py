@@ -170,3 +170,10 @@ def test_the_weakest_contracts() -> None:
         "r": Contract(idempotent=True),
     }
     assert report.missing == {"a": {"fenced"}, "p": {"sticky"}}
+
+
+@pytest.mark.parametrize("limit", [0, -1, "many", 1.5])
+def test_a_limit_that_is_no_number_of_states_is_refused(limit):
+    """Before anything is searched, with what would have been right."""
+    with pytest.raises(ValueError, match="Give a number of states, 1 or more"):
+        check(REFERENCES[0].make(), limit=limit)

@@ -536,3 +536,9 @@ def test_a_run_leaves_nothing_to_the_garbage_collector() -> None:
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def test_what_is_no_journal_is_refused_before_anything_runs() -> None:
+    """The error names the port."""
+    with pytest.raises(TypeError, match=r"journal is int.*\n.*saga_fsm\.ports\.Journal"):
+        run(Saga("s", step(lambda ctx: 1, name="a", compensate=lambda ctx, r: None)), journal=3)
