@@ -31,7 +31,6 @@ from tests.quality.originals.stage import (
     Played,
     Request,
     breaches,
-    changed,
     conducted,
     ours,
     plans,
@@ -39,6 +38,7 @@ from tests.quality.originals.stage import (
     world,
     writes,
 )
+from tests.quality.tampering import changed
 
 
 OIPS = saga(A("O"), A("P"), A("I"), P("S"))

@@ -27,10 +27,10 @@ from tests.quality.originals.stage import (
     Played,
     Request,
     breaches,
-    changed,
     try_all,
     writes,
 )
+from tests.quality.tampering import changed
 
 
 RETRIED = Retry(attempts=3, wait_initial=7.0, wait_max=60.0)

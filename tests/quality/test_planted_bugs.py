@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,42 +15,8 @@ from saga_fsm.definition import Saga, retriable
 from saga_fsm.definition.layout import Layout, lay_out
 from saga_fsm.machine import Machine, Row
 from saga_fsm.machine import _alphabet as a
+from tests.quality.tampering import Change, changed, only, to, without
 from tests.reference import BOUNDED, GUARDED, C, P, R, act, ask, parallel, undo
-
-
-Change = Callable[[Row, dict[str, int]], Row | None]
-
-
-def changed(row: Row, *, guard: Any = None, update: Any = None) -> Row:
-    """The same row with another guard or update."""
-    return Row(
-        row.event,
-        row.name,
-        row.automaton,
-        row.guard if guard is None else tuple(guard),
-        row.update if update is None else tuple(update),
-        row.automata,
-    )
-
-
-def without(row: Row, v: int) -> Row:
-    """The row, not asking automaton ``v``."""
-    return changed(row, guard=[literal for literal in row.guard if literal[0] != v])
-
-
-def only(name: str, change: Callable[[Row, dict[str, int]], Row | None]) -> Change:
-    """Change the rows of one name."""
-    return lambda row, at: change(row, at) if row.name == name else row
-
-
-def to(name: str, path: str, code: int) -> Change:
-    """Let a row write another local state."""
-    return only(
-        name,
-        lambda row, at: changed(
-            row, update=[(v, code if v == at[path] else x) for v, x in row.update]
-        ),
-    )
 
 
 ORDER = (C("a"), C("b"), P("p"), R("r"))

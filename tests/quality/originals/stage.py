@@ -26,6 +26,7 @@ from tests.quality.originals.orchestration import (
     SagaOrchestrator,
     SagaStep,
 )
+from tests.quality.tampering import Change, changed
 
 
 #: Calls and what goes wrong with them: ``(("P", "reject"), ("o", "lost_request"))``.
@@ -142,20 +143,6 @@ def ours(story: Saga[Any, Any], steps: str) -> Callable[[Plan], Played]:
 
 
 # ---------------------------------------------------------------------- the original as a machine
-
-Change: TypeAlias = Callable[[Row, dict[str, int]], Row | None]
-
-
-def changed(row: Row, *, guard: Any = None, update: Any = None) -> Row:
-    """The same row with another guard or update."""
-    return Row(
-        row.event,
-        row.name,
-        row.automaton,
-        row.guard if guard is None else tuple(guard),
-        row.update if update is None else tuple(update),
-        row.automata,
-    )
 
 
 def writes(event: str, instead: dict[int, int]) -> Change:
