@@ -208,6 +208,7 @@ class _Case:
         unfired = tuple(one for one in plan if one not in fired)
         reason = wrong(simulation, self.consistent)
         outcome = simulation.outcome()
+        simulation.close()
         done = Replay(plan, outcome, reason, world, simulation.log, unfired, tuple(visits))
         return done, simulation
 

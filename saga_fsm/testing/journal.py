@@ -24,7 +24,7 @@ class FragileJournal:
 
     def __init__(self, fault: Callable[[], Fault | None]) -> None:
         self._memory = MemoryJournal()
-        self._fault = fault
+        self.fault = fault
         self.length = 0
 
     def read(self, run_id: str) -> tuple[Entry, ...]:
@@ -33,7 +33,7 @@ class FragileJournal:
 
     def append(self, run_id: str, entries: Sequence[Entry], *, expected: int) -> int:
         """Add entries after position ``expected``, all or none, if nothing goes wrong."""
-        fault = self._fault()
+        fault = self.fault()
         if fault is Fault.LOST_REQUEST:
             raise AppendLostError("injected: the append was not written")
         length = self.length = self._memory.append(run_id, entries, expected=expected)

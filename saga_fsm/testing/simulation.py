@@ -78,6 +78,7 @@ class Simulation:
         #: Actions and undos that somebody has sent, whether or not they arrived.
         self.made: list[tuple[Owner, Invoke]] = []
         self._injected = 0
+        self._luck = random.Random(0)  # noqa: S311 - luck that repeats
         self._counts: Counter[str] = Counter()
         self._late: list[tuple[Owner, Invoke]] = []
         self._slow: list[tuple[Invoke, Any, BaseException | None]] = []
@@ -133,6 +134,10 @@ class Simulation:
                 self.land_late()
             else:
                 return
+
+    def close(self) -> None:
+        """End it: run and journal know each other, and a circle would wait for the collector."""
+        self.journal.fault = lambda: None
 
     def make(self, invoke: Invoke) -> None:
         """Make one call of those in flight, with what ``watch`` says goes wrong."""
@@ -222,7 +227,7 @@ class Simulation:
             services=self.world,
             journal=self.journal,
             run_id=RUN_ID,
-            random=random.Random(0),  # noqa: S311 - luck that repeats
+            random=self._luck,
             answers=self.answers,
         )
         return Owner(driver, self.journal, self.clock, None)

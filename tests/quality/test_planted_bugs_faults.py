@@ -95,6 +95,21 @@ def _(patch: Any) -> None:
     patch.setattr(drivers, "again", wrong)
 
 
+@engine("recovery takes an open call for done")
+def _(patch: Any) -> None:
+    again = recovery.again
+
+    def wrong(*given: Any) -> None:
+        facts, _, _, effect, _, todo, _ = given
+        if type(effect).__name__ == "Call":
+            facts.flight.pop(facts.latest("call", effect.target))
+            todo.append((facts.machine.event("done", effect.target), None))
+            return
+        again(*given)
+
+    patch.setattr(drivers, "again", wrong)
+
+
 @engine("a timeout is taken for a rejection")
 def _(patch: Any) -> None:
     outcome_of = drivers.outcome_of
@@ -161,4 +176,4 @@ def test_a_bug_planted_in_the_engine_is_found(what, monkeypatch):
     saga = Saga("planted", *BLOCKS, contract=GUARDED)
     result = explore_faults(saga, world=Shop, max_faults=0, max_runs=MOST_RUNS)
     assert not result.ok, what
-    assert min(len(failure.plan) for failure in result.failures) <= 3
+    assert all(len(failure.plan) <= 3 for failure in result.failures), result
