@@ -338,7 +338,8 @@ class _Search:
                 # More than can be run need not be remembered.
                 if queue is first or len(later) < self.max_runs:
                     queue.append(_with(plan, visit, fault, each=each))
-                seen |= {(visit.key, *edge), (visit.near, *edge)}
+                seen.add((visit.key, *edge))
+                seen.add((visit.near, *edge))
 
     def every_plan(self, most: int) -> None:
         """All plans of at most so many faults, whatever the tour has left out as equal."""

@@ -269,11 +269,10 @@ class Simulation:
         self._injected += len(faults)
         return faults if self._injected <= _MOST_FAULTS else []
 
-    def _near(self, site: str) -> tuple[str, str, bool]:
-        state, index = self.owner.driver.facts.state, self.stage.machine.index
-        unit = site if site in index else site.rpartition("/")[0]
-        local = state[unit] if unit in index else ""
-        return state["@saga"], local, self.log.stands(unit)
+    def _near(self, site: str) -> tuple[int, int, bool]:
+        codes = self.owner.driver.facts.state.codes
+        unit, place = self.stage.unit(site)
+        return codes[0], codes[place] if place else -1, self.log.stands(unit)
 
     def ask_operator(self, path: str) -> Fault | None:
         """What the plan lets an operator say about a step on which the run is stuck."""

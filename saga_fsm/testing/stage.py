@@ -35,12 +35,22 @@ class Stage:
     layout: Layout
     machine: Machine
     after: Mapping[str, list[str]]
+    _units: dict[str, tuple[str, int]] = attrs.field(factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, saga: Saga[Any, Any, Any]) -> Stage:
         """Lay out and compile."""
         layout = lay_out(saga)
         return cls(saga, layout, compile_saga(saga), successors(layout))
+
+    def unit(self, site: str) -> tuple[str, int]:
+        """Whose place it is, and which of the machine's automata; 0, the saga's own, if none."""
+        known = self._units.get(site)
+        if known is None:
+            index = self.machine.index
+            path = site if site in index else site.rpartition("/")[0]
+            known = self._units[site] = path, index.get(path, 0)
+        return known
 
 
 @attrs.frozen

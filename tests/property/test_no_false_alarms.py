@@ -31,7 +31,7 @@ from saga_fsm.testing import explore_faults, fault_plans, replay
 from tests.participants import Shop, act, act_later, ask, undo, undo_later, undo_whole
 
 
-RUNS = 150
+RUNS = 120
 FENCED = Contract(idempotent=True, fenced=True)
 QUERIED = Contract(idempotent=True, sticky=True)
 
@@ -177,7 +177,7 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(saga, drawn.answers)
 
 
-OFTEN = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+OFTEN = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @OFTEN
