@@ -15,8 +15,9 @@ from saga_fsm.errors import MissingExtraError
 from saga_fsm.testing.clock import VirtualClock
 from saga_fsm.testing.decorator import saga_faults
 from saga_fsm.testing.effects import EffectLog
-from saga_fsm.testing.explore import Exploration, Failure, Replay, explore_faults, replay
+from saga_fsm.testing.explore import explore_faults, replay
 from saga_fsm.testing.plan import Fault, FaultPlan, Injection
+from saga_fsm.testing.results import Exploration, Failure, Replay
 from saga_fsm.testing.schedule import plan_of
 
 

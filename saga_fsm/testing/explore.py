@@ -19,20 +19,17 @@ from typing import Any
 import attrs
 
 from saga_fsm.definition import Saga
-from saga_fsm.path import Path
-from saga_fsm.runner.outcome import Outcome
 from saga_fsm.testing.coverage import RowCoverage, untakable
-from saga_fsm.testing.effects import EffectLog
 from saga_fsm.testing.fitting import fitting, honest
 from saga_fsm.testing.oracles import Consistent, wrong
 from saga_fsm.testing.plan import AROUND, EACH, Fault, FaultPlan, Injection
+from saga_fsm.testing.results import Exploration, Failure, Replay
 from saga_fsm.testing.simulation import Simulation
 from saga_fsm.testing.stage import Answers, Loop, Stage, Visit
 
 
-__all__ = ["Exploration", "Failure", "Replay", "explore_faults", "replay"]
+__all__ = ["explore_faults", "replay"]
 
-_SHOWN = 10
 # What a reader understands at once, first. Only among these one fault is tried for another.
 _EASIER = (
     Fault.REJECT,
@@ -45,120 +42,6 @@ _EASIER = (
     Fault.SECOND_OWNER,
 )
 _MOST_FAILURES = 10
-
-
-@attrs.frozen
-class Replay:
-    """
-    One run under a plan.
-
-    Args:
-        plan: what was to go wrong.
-        outcome: how the run ended.
-        reason: what is wrong with that; empty when nothing is.
-        world: what the steps acted on.
-        log: each call that reached it.
-        unfired: injections whose call never came: they tested nothing.
-    """
-
-    plan: FaultPlan
-    outcome: Outcome[Any]
-    reason: str
-    world: Any = attrs.field(repr=False)
-    log: EffectLog = attrs.field(repr=False)
-    unfired: tuple[Injection, ...] = ()
-    visits: tuple[Visit, ...] = attrs.field(default=(), repr=False)
-
-    @property
-    def consistent(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.reason
-
-    @property
-    def path(self) -> Path:
-        """The moves of the run; prints itself."""
-        return self.outcome.path
-
-
-@attrs.frozen
-class Failure:
-    """
-    A plan after which the world does not agree, as short as it could be made.
-
-    Args:
-        plan: replays by ``replay(saga, str(plan), ...)``.
-        outcome: how the run ended.
-        reason: what is wrong, in one sentence.
-        path: the moves of the run.
-    """
-
-    plan: FaultPlan
-    outcome: Outcome[Any]
-    reason: str
-    path: Path
-
-    def __str__(self) -> str:
-        moves = "\n".join(f"    {line}" for line in str(self.path).splitlines())
-        return f"{self.reason}\n  plan: {str(self.plan) or '(no fault)'}\n{moves}"
-
-
-@attrs.frozen
-class Exploration:
-    """
-    What a search found.
-
-    Args:
-        saga: the saga's name.
-        runs: how many plans were run.
-        coverage: the share of the rows that can be taken that was, from 0 to 1.
-        failures: one for each different reason, each shrunk.
-        missed: rows that no plan took, though one might: with another input, or more faults.
-        outside: rows that no plan can take, with the reason; they stand outside the share.
-        fired: how often each fault was injected.
-        complete: whether the tour came to its end within ``max_runs``.
-    """
-
-    saga: str
-    runs: int
-    coverage: float
-    failures: tuple[Failure, ...]
-    missed: tuple[str, ...]
-    outside: dict[str, str]
-    fired: dict[str, int]
-    complete: bool
-
-    @property
-    def ok(self) -> bool:
-        """Whether no plan failed."""
-        return not self.failures
-
-    def assert_ok(self) -> None:
-        """
-        Raise unless no plan failed.
-
-        Raises:
-            AssertionError: with each failure and the plan that replays it.
-        """
-        if not self.ok:
-            raise AssertionError(str(self))
-
-    def __str__(self) -> str:
-        verdict = "consistent" if self.ok else f"{len(self.failures)} kinds of failure"
-        tour = "" if self.complete else ", the tour was cut short"
-        faults = ", ".join(f"{fault} {count}" for fault, count in sorted(self.fired.items()))
-        lines = [
-            f"{self.saga}: {verdict} after {self.runs:,} runs{tour}",
-            f"  rows taken: {self.coverage:.1%} of those that can be; {len(self.outside)} cannot",
-            f"  faults injected: {faults or 'none'}",
-        ]
-        if self.missed:
-            more = len(self.missed) - _SHOWN
-            lines.append(f"  never taken ({len(self.missed)}):")
-            lines.extend(f"    {row}" for row in self.missed[:_SHOWN])
-            lines.extend([f"    and {more} more"] if more > 0 else [])
-        for failure in self.failures:
-            lines.extend(["", str(failure)])
-        return "\n".join(lines)
 
 
 @attrs.frozen
