@@ -79,9 +79,15 @@ def untakable(saga: Saga[Any, Any, Any], missed: list[str]) -> dict[str, str]:
     is too much to search, only what the definition shows is known.
     """
     root = lay_out(saga).scopes[ROOT]
-    known = {}
+    known: dict[str, str] = {}
     if missed:
         known = {one.row: one.reason for one in check(saga, limit=_SEARCHED).never_taken}
+        # The checker searches a deadline as the cancel that does the same.
+        known |= {
+            f"deadline |{row.removeprefix('cancel |')}": reason
+            for row, reason in known.items()
+            if row.startswith("cancel |")
+        }
     if root.deadline is None:
         known |= {row: _NO_DEADLINE for row in missed if row.startswith("deadline |")}
     return {row: known[row] for row in missed if row in known}

@@ -19,6 +19,7 @@ from typing import Any
 import attrs
 
 from saga_fsm.definition import Saga
+from saga_fsm.definition.layout import check_saga
 from saga_fsm.testing.coverage import RowCoverage, untakable
 from saga_fsm.testing.fitting import fitting, honest
 from saga_fsm.testing.oracles import Consistent, wrong
@@ -58,6 +59,8 @@ class _Case:
 
     @classmethod
     def of(cls, saga: Any, world: Any, given: Any, consistent: Any, answers: Any) -> _Case:
+        if not callable(saga):
+            check_saga(saga)
         stage = Stage.of(saga) if isinstance(saga, Saga) else None
         if consistent is None:
             consistent = getattr(world, "is_consistent", None)

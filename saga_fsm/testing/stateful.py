@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from saga_fsm.definition import Saga
+from saga_fsm.definition.layout import check_saga
 from saga_fsm.testing.fitting import fitting
 from saga_fsm.testing.oracles import Consistent, wrong
 from saga_fsm.testing.plan import OPERATOR, Fault
@@ -55,6 +56,8 @@ def state_machine_test(
         subclass it to add rules of your own, which find the world as ``self.world``.
     """
     inputs = input if isinstance(input, st.SearchStrategy) else st.just(input)
+    if not callable(saga):
+        check_saga(saga)
     made: Any = saga
     ready = Stage.of(saga) if isinstance(saga, Saga) else None
     oracle = consistent or getattr(world, "is_consistent", None)
@@ -99,11 +102,11 @@ class _Attack(RuleBasedStateMachine):
 
     def _goes_wrong(self, visit: Visit) -> list[Fault]:
         if visit.kind == "journal":
-            fault, self.append = self.append, None
-            return [fault] if fault else []
+            lost, self.append = self.append, None
+            return [] if lost is None else [lost]
         fault, self.wanted = self.wanted, None
         fits = {one for one, _ in fitting(visit, self.simulation.stage)}
-        return [fault] if fault in fits else []
+        return [] if fault is None or fault not in fits else [fault]
 
     @precondition(lambda self: self.simulation.calls)
     @rule(which=st.integers(0, 7), fault=st.none() | st.sampled_from(_CALLS))

@@ -22,7 +22,8 @@ EXAMPLES = {
     "fulfilment": 1_500,
 }
 # The share of rows taken where it is not all: the others need another input, or more runs.
-SHARE = {"fulfilment": 0.66, "trip": 0.99}
+SHARE = {"fulfilment": 0.66}
+CUT_SHORT = {"fulfilment", "trip"}
 
 
 def module(name: str) -> Any:
@@ -43,7 +44,7 @@ def test_the_tour_finds_nothing(name):
         max_runs=EXAMPLES[name],
     )
     assert found.ok, found
-    assert found.complete is (name not in SHARE)
+    assert found.complete is (name not in CUT_SHORT)
     assert found.coverage >= SHARE.get(name, 1.0), found
 
 

@@ -23,7 +23,7 @@ from saga_fsm import (
     readonly,
     step,
 )
-from saga_fsm.errors import SagaError
+from saga_fsm.errors import DefinitionError, SagaError
 from saga_fsm.testing import EffectLog, Fault, explore_faults, fault_plans, replay, saga_faults
 from tests.participants import C, P, R, Shop, undo
 
@@ -381,3 +381,9 @@ def test_a_search_ends_after_as_many_runs_as_it_may_take():
     saga = Saga("long", *(C(f"c{n}") for n in range(40)), P("p"), contract=GUARDED)
     result = explore_faults(saga, world=Shop, max_faults=3, max_runs=60)
     assert (result.runs, result.complete, result.ok) == (60, False, True)
+
+
+def test_what_is_neither_a_saga_nor_makes_one_is_refused():
+    """Before any world is made, with what would have been right."""
+    with pytest.raises(DefinitionError, match="3 is not a saga"):
+        explore_faults(3, world=Shop)
