@@ -61,6 +61,16 @@ def check(
     """
     Check a saga under every fault at every step.
 
+    "Safe" means that every run ends completed, compensated, or stuck with an exact list of what is
+    owed, whatever goes wrong, as long as each participant keeps what its contract promises.
+
+    A finding names its rule. Of the definition: W5 a pivot in doubt, W6 retries that are not
+    idempotent, W7 a compensation that needs a result, W8 what may be unknown, W10 results that are
+    read too early, W11 no timeout, W12 patience that ends or does not, W13 writes that collide, W15
+    size. Of runs: I1 to I3 what stands when a run is completed, compensated, stuck; I4 a rest that
+    nobody ends; I5 order; I6 twice; I7 the point of no return; I9 ends that do not stay; I10 events
+    nobody explains; I11 locks.
+
     The cost is the number of reachable states of machine x participants: parallel branches
     multiply. A search that the limit or an interrupt cuts short is "incomplete", never "safe"; a
     breach that it has found until then is one all the same.

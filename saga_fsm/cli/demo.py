@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Final
@@ -44,16 +45,13 @@ def demo(*, folder: Path | None) -> None:
 
 def _attack() -> None:
     """Its shop, and one that forgets to pay back, under every fault at every transition."""
+    import attrs
+
     from saga_fsm.cli.progress import Progress
     from saga_fsm.examples import order
     from saga_fsm.testing import explore_faults
 
-    class Forgetful(order.World):
-        def pay_back(self, payment: order.Payment) -> None:
-            """Take the money out of the till, and lose it."""
-            self.till -= payment.amount
-
-    for title, world in (("the shop", order.World), ("one that loses refunds", Forgetful)):
+    for title, world in (("the shop", order.World), ("one that loses refunds", order.LossyWorld)):
         progress = Progress("runs", "plans waiting")
         try:
             found = explore_faults(
@@ -67,12 +65,15 @@ def _attack() -> None:
         finally:
             progress.end()
         if found.ok:
-            told = f"{found.runs:,} runs, {found.coverage:.0%} of the rows taken: consistent"
-            click.echo(f"Failure test of {title}: {told}")
+            told = f"{found.runs:,} runs, {found.coverage:.0%} of the rows that can be taken were"
+            click.echo(f"Failure test of {title}: consistent after {told}")
             continue
         shortest = min(found.failures, key=lambda failure: len(failure.plan))
         click.echo(f"Failure test of {title}: {shortest.reason}")
-        click.echo(f"  shortest plan, replay it with faults --replay: {shortest.plan}\n")
+        click.echo(f"  the shortest plan that shows it: {shortest.plan}; see it again with")
+        case = "saga_fsm.examples.order:saga --world saga_fsm.examples.order:LossyWorld"
+        given = json.dumps(attrs.asdict(order.INPUT))
+        click.echo(f"  saga-fsm faults {case} --input '{given}' --replay '{shortest.plan}'\n")
 
 
 def _draw(folder: Path) -> None:

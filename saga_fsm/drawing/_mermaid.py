@@ -40,7 +40,8 @@ def mermaid_text(diagram: Diagram, *, theme: str = "light") -> str:
     names = {node.id: f"n{i}" for i, node in enumerate(diagram.nodes)}
     lines = [f"flowchart {'LR' if diagram.across else 'TB'}"]
     # Mermaid reads no markup in a title; a comment ends with its line.
-    lines.append(f"  %% {_safe(diagram.title)}: {_safe(diagram.subtitle)}")
+    about = diagram.subtitle.replace(" \N{MIDDLE DOT} ", ", ")
+    lines.append(f"  %% {_safe(diagram.title)}: {_safe(about)}")
     frames = {frame.id: f"f{i}" for i, frame in enumerate(diagram.frames)}
     lines += (_node(node, names) for node in diagram.nodes if not node.frame)
     for frame in diagram.frames:

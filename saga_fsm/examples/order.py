@@ -11,12 +11,13 @@ from collections import Counter
 from typing import Any, TypeAlias
 
 import attrs
+from typing_extensions import override
 
 from saga_fsm import GUARDED, Context, Outcome, Rejected, Saga, pivot, retriable, step
 from saga_fsm.examples._world import Guard, agrees
 
 
-__all__ = ["INPUT", "Goods", "Order", "Payment", "World", "consistent", "saga"]
+__all__ = ["INPUT", "Goods", "LossyWorld", "Order", "Payment", "World", "consistent", "saga"]
 
 
 @attrs.frozen
@@ -136,6 +137,15 @@ class World:
             and opened == {run_id for run_id, _ in standing("create_order")}
             and sorted(self.receipts) == sorted(run_id for run_id, _ in standing("send_receipt"))
         )
+
+
+class LossyWorld(World):
+    """A shop with a bug, for failure tests to find: refunds leave the till and arrive nowhere."""
+
+    @override
+    def pay_back(self, payment: Payment) -> None:
+        """Take the money out of the till, and lose it."""
+        self.till -= payment.amount
 
 
 Ctx: TypeAlias = Context[Order, World]
