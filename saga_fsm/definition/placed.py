@@ -144,7 +144,7 @@ class Layout:
 
     def find(self, step: object, within: str = "") -> str:
         """
-        The path of a step or nested saga, by its value, its path or its name.
+        The path of a step or nested saga, by its value, its path, its name or its function.
 
         ``within`` is the path of who asks: what stands nearest to it is meant first, so that in a
         copy the step of this copy is found.
@@ -162,16 +162,22 @@ class Layout:
                 if _plain(path.rpartition("/")[2]) == step or _plain(path) == step
             ]
         else:
-            found = self._by_value.get(id(step), [])
+            found = self._by_value.get(id(step)) or [
+                path for path, placed in self.steps.items() if placed.step.action is step
+            ]
         if len(found) > 1:
             nearest = max(_nearness(path, within) for path in found)
             found = [path for path in found if _nearness(path, within) == nearest]
         if len(found) != 1:
-            name = step if isinstance(step, str) else getattr(step, "name", repr(step))
+            name = step if isinstance(step, str) else _called(step)
             raise UnknownStepError(
                 saga=self.saga.name, step=str(name), found=tuple(found), known=tuple(self.steps)
             )
         return found[0]
+
+
+def _called(step: object) -> str:
+    return str(getattr(step, "name", getattr(step, "__name__", repr(step))))
 
 
 def _plain(path: str) -> str:

@@ -248,3 +248,26 @@ def test_a_context_by_hand() -> None:
         ctx.attempt = 2  # type: ignore[misc]
     with pytest.raises(AttributeError, match="cannot be changed"):
         del ctx._facts
+
+
+def test_a_step_is_found_by_its_function_too() -> None:
+    """Where one step has it: where two have, the error names both."""
+
+    def pay(ctx: Any) -> None:
+        """Act."""
+
+    def back(ctx: Any, result: Any) -> None:
+        """Undo."""
+
+    layout = lay_out(
+        Saga("s", step(pay, compensate=back), Saga("n", step(back_free, compensate=back)))
+    )
+    assert layout.find(pay) == "pay"
+    assert layout.find(back_free) == "n/back_free"
+    twice = lay_out(Saga("s", step(pay, compensate=back), step(pay, compensate=back, name="again")))
+    with pytest.raises(UnknownStepError, match=r"'pay'.*'again'"):
+        twice.find(pay)
+
+
+def back_free(ctx: Any) -> None:
+    """Act."""
