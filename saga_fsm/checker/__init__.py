@@ -12,17 +12,17 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from saga_fsm.checker._flow import flow
-from saga_fsm.checker._invariants import Invariants
 from saga_fsm.checker._moves import of_table
 from saga_fsm.checker._never import NeverTaken, Untaken
-from saga_fsm.checker._product import Product
 from saga_fsm.checker._promises import promises
 from saga_fsm.checker._report import Finding, Report
 from saga_fsm.checker._search import Explored, search
 from saga_fsm.checker._weakest import Needs
+from saga_fsm.checker._world import network_of
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import Layout, PlacedEach, lay_out
+from saga_fsm.machine import Machine
 from saga_fsm.ports import Progress
 
 
@@ -95,21 +95,22 @@ def check(
         message = f"cannot leave out {sorted(unknown)}: known are {sorted(_REMOVABLE)}"
         raise ValueError(message)
     layout = lay_out(saga)
-    product = Product(layout, compile_saga(saga), crashes=not left_out >= _REMOVABLE)
-    explored = search(product, Invariants(layout, product), limit=limit, progress=progress)
-    return _report(saga, product, explored, left_out, limit)
+    machine = compile_saga(saga)
+    network = network_of(layout, machine, crashes=not left_out >= _REMOVABLE)
+    explored = search(network, limit=limit, progress=progress)
+    return _report(saga, machine, explored, left_out, limit)
 
 
 def _report(
     saga: Saga[Any, Any, Any],
-    product: Product,
+    machine: Machine,
     explored: Explored,
     left_out: frozenset[str],
     limit: int,
 ) -> Report:
     """What a search has found, beside what the definition shows, and the verdict on both."""
-    layout, machine, needs = lay_out(saga), product.machine, Needs(saga)
-    untaken = Untaken(layout, product) if explored.complete else None
+    layout, needs = lay_out(saga), Needs(saga)
+    untaken = Untaken(layout, machine, explored) if explored.complete else None
     interrupted = explored.interrupted
     findings = [Finding(x.rule, "error", x.step, x.message, x.path) for x in explored.breaches]
     findings.extend(Finding(rule, "error", step, text) for rule, step, text in of_table(machine))

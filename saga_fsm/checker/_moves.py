@@ -80,9 +80,9 @@ class Moves:
 
     def _read(self, layout: Layout, path: str, placed: PlacedStep) -> None:
         at, pivot = self.machine.index, self.machine.index[path]
-        for scope in _committed(layout, placed.scope):
-            direct = set(_always(scope.body))
-            for inside, other, later in _inside(layout, scope):
+        for scope in committed_by(layout, placed.scope):
+            direct = set(always(scope.body))
+            for inside, other, later in within(layout, scope):
                 # What comes after the pivot may still turn back by itself: an alternative.
                 if other.kind is Kind.COMPENSATABLE and not later:
                     self._final.setdefault(at[inside], []).append(pivot)
@@ -121,7 +121,7 @@ def _named(scope: str) -> str:
     return "the saga" if scope == ROOT else scope
 
 
-def _committed(layout: Layout, scope: str) -> Iterator[PlacedScope]:
+def committed_by(layout: Layout, scope: str) -> Iterator[PlacedScope]:
     """The scopes that a pivot makes final: its own and those around, to one undone as a whole."""
     path: str | None = scope
     while path is not None:
@@ -130,7 +130,7 @@ def _committed(layout: Layout, scope: str) -> Iterator[PlacedScope]:
         path = None if placed.compensate is not None else placed.parent
 
 
-def _inside(layout: Layout, scope: PlacedScope) -> Iterator[tuple[str, PlacedStep, bool]]:
+def within(layout: Layout, scope: PlacedScope) -> Iterator[tuple[str, PlacedStep, bool]]:
     """
     The steps of a scope, and whether each belongs to its tail.
 
@@ -146,15 +146,15 @@ def _inside(layout: Layout, scope: PlacedScope) -> Iterator[tuple[str, PlacedSte
             yield path, placed, later
 
 
-def _always(body: tuple[Placed, ...]) -> Iterator[str]:
+def always(body: tuple[Placed, ...]) -> Iterator[str]:
     """The steps that every run through this body takes."""
     for block in body:
         if isinstance(block, PlacedStep):
             yield block.path
         elif isinstance(block, PlacedParallel):
-            yield from _always(block.branches)
+            yield from always(block.branches)
         elif isinstance(block, PlacedScope):
-            yield from _always(block.body)
+            yield from always(block.body)
 
 
 def of_table(machine: Machine) -> Breaches:

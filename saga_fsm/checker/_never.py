@@ -7,8 +7,8 @@ from functools import cached_property
 
 import attrs
 
-from saga_fsm.checker._product import Product
-from saga_fsm.checker._search import rows_within
+from saga_fsm.checker._search import Explored, reached_within
+from saga_fsm.checker._world import network_of
 from saga_fsm.definition import Contract
 from saga_fsm.definition.layout import Layout
 from saga_fsm.machine import Machine, Row
@@ -41,19 +41,19 @@ class Untaken:
 
     Args:
         layout: the saga, laid out.
-        product: what was searched, to the end.
+        machine: its machine.
+        explored: what a search of it, to the end, has seen.
     """
 
-    def __init__(self, layout: Layout, product: Product) -> None:
-        # The product itself may be large, and is not kept.
+    def __init__(self, layout: Layout, machine: Machine, explored: Explored) -> None:
         self._layout = layout
-        self._machine = product.machine
-        self._reached = _reached(product)
-        self._taken = frozenset(product.taken)
+        self._machine = machine
+        self._reached = explored.reached
+        self._taken = explored.taken
         self._left = {
             number: row
-            for number, row in enumerate(product.machine.rows)
-            if number not in product.taken and row.event != "deadline"
+            for number, row in enumerate(machine.rows)
+            if number not in explored.taken and row.event != "deadline"
         }
 
     def __str__(self) -> str:
@@ -66,27 +66,20 @@ class Untaken:
     def rows(self) -> tuple[NeverTaken, ...]:
         """Each of them, in the table's order, with the reason."""
         machine, layout = self._machine, self._layout
-        weak = Product(layout, machine, kept=dict.fromkeys(layout.steps, Contract()))
-        there = rows_within(weak, limit=_BUDGET)
-        reached = [x | y for x, y in zip(self._reached, _reached(weak), strict=True)]
+        weak = network_of(layout, machine, kept=dict.fromkeys(layout.steps, Contract()))
+        there = reached_within(weak, limit=_BUDGET)
+        reached = [x | y for x, y in zip(self._reached, there.reached, strict=True)]
         reasons = _Reasons(machine, [machine.rows[number] for number in self._taken], reached)
         return tuple(
-            NeverTaken(str(row), _WEAK if number in there else reasons.of(row))
+            NeverTaken(str(row), _WEAK if number in there.taken else reasons.of(row))
             for number, row in self._left.items()
         )
 
 
-def _reached(product: Product) -> list[set[int]]:
-    """Per automaton, the local states that are reached."""
-    found: list[set[int]] = [set() for _ in product.machine.automata]
-    for codes in product.codes:
-        for v, code in enumerate(codes):
-            found[v].add(code)
-    return found
-
-
 class _Reasons:
-    def __init__(self, machine: Machine, taken: Iterable[Row], reached: list[set[int]]) -> None:
+    def __init__(
+        self, machine: Machine, taken: Iterable[Row], reached: list[frozenset[int]]
+    ) -> None:
         self.machine = machine
         self.twins = {_does(row): row for row in taken}
         self.reached = reached

@@ -1,33 +1,26 @@
-"""Breadth-first search of the product: exact counts, shortest paths, no reduction."""
+"""Breadth-first search, state by state, in plain Python: exact counts, shortest paths."""
 
 from __future__ import annotations
 
-import itertools
 from array import array
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import attrs
 
-from saga_fsm.checker._environment import LEDGER
-from saga_fsm.checker._invariants import Invariants
-from saga_fsm.checker._product import BITS, LEDGER_MASK, Node, Product
+from saga_fsm.checker._cores import Cores, Node, Option
+from saga_fsm.checker._network import Network, Values
+from saga_fsm.checker._traces import Breach, trace
 from saga_fsm.machine import State
-from saga_fsm.path import Path, PathMove
+from saga_fsm.path import Path
 from saga_fsm.ports import Progress
 
 
 # Told after so many states: often enough for a line on a terminal, and nothing beside the search.
 _TELL = 4_096
-
-
-@attrs.frozen
-class Breach:
-    """An invariant that is broken, and the shortest run to it."""
-
-    rule: str
-    step: str
-    message: str
-    path: Path
+# How many commands are enabled, and what those that lead elsewhere add to the node.
+Arrows: TypeAlias = tuple[int, tuple[int, ...]]
+Entry: TypeAlias = tuple[tuple[int, "_Table"], ...]
 
 
 @attrs.frozen
@@ -36,7 +29,7 @@ class Explored:
     What a search saw.
 
     ``complete`` is False when a limit or an interrupt cut it short; ``taken`` are the numbers of
-    the machine's rows that were taken.
+    the machine's rows that were taken; ``reached`` the local states of each automaton.
     """
 
     states: int
@@ -46,11 +39,11 @@ class Explored:
     interrupted: bool
     breaches: tuple[Breach, ...]
     taken: frozenset[int]
+    reached: tuple[frozenset[int], ...]
 
 
 def search(
-    product: Product,
-    invariants: Invariants,
+    network: Network,
     *,
     limit: int,
     first_only: bool = False,
@@ -60,13 +53,12 @@ def search(
     Explore from the start, nearest first; one breach per rule and step, each by a shortest run.
 
     Args:
-        product: machine and environment.
-        invariants: what must hold in each state.
+        network: machine and environment.
         limit: the largest number of states; over it the search is not complete.
         first_only: stop at the first breach.
         progress: is told how far the search is, now and then.
     """
-    exploring = _Search(product, invariants, limit, first_only=first_only, progress=progress)
+    exploring = _Search(Cores(network), limit, first_only=first_only, progress=progress)
     complete = interrupted = False
     try:
         complete = exploring.run()
@@ -74,48 +66,150 @@ def search(
             exploring.look_for_livelock()
     except KeyboardInterrupt:
         complete, interrupted = False, True
-    return Explored(
-        states=len(exploring.nodes),
-        transitions=exploring.transitions,
-        depth=exploring.depth,
-        complete=complete,
-        interrupted=interrupted,
-        breaches=tuple(exploring.breaches.values()),
-        taken=frozenset(product.taken),
-    )
+    return exploring.explored(complete=complete, interrupted=interrupted)
 
 
-def rows_within(product: Product, *, limit: int) -> frozenset[int]:
-    """The rows of the machine that are taken within so many states, whatever is broken there."""
-    seen = {product.initial}
-    todo = [product.initial]
-    for node in todo:
-        for arrow in product.arrows(node):
-            if arrow.node not in seen and len(seen) < limit:
-                seen.add(arrow.node)
-                todo.append(arrow.node)
-    return frozenset(product.taken)
+@attrs.frozen(eq=False)
+class Graph:
+    """
+    The states that a search has found, nearest first, and the moves between them.
+
+    Args:
+        cores: how a node is read.
+        nodes: the states; the first is the start.
+        parents: by state, the one that it was first reached from.
+        targets: the moves out of state ``i`` lead to ``targets[ends[i - 1]:ends[i]]``; several
+            commands with one end are one move, and one that changes nothing is none.
+        ends: see there; of states that were found and not looked at there is none.
+        complete: whether these are all.
+    """
+
+    cores: Cores
+    nodes: Sequence[Node]
+    parents: Sequence[int]
+    targets: Sequence[int]
+    ends: Sequence[int]
+    complete: bool
+
+    def values(self, number: int) -> Values:
+        """Each field's value in a state."""
+        return self.cores.values(self.nodes[number])
+
+    def state(self, number: int) -> State:
+        """The machine's part of a state."""
+        return self.cores.state(self.nodes[number])
+
+    def after(self, number: int) -> Sequence[int]:
+        """Where the moves out of a state lead."""
+        return self.targets[self.ends[number - 1] if number else 0 : self.ends[number]]
+
+    def path(self, *numbers: int) -> Path:
+        """The shortest run to the first of these states, and on from each to the next."""
+        run = [numbers[0]]
+        while run[-1]:
+            run.append(self.parents[run[-1]])
+        states = [self.values(x) for x in (*reversed(run), *numbers[1:])]
+        return trace(self.cores.network, states)
+
+
+def graph_of(network: Network, *, limit: int, progress: Progress | None = None) -> Graph:
+    """
+    Every state and every move, whatever is broken there: what properties are asked of.
+
+    Args:
+        network: machine and environment.
+        limit: the largest number of states; over it the graph is not complete.
+        progress: is told how far the search is, now and then.
+    """
+    blind = attrs.evolve(network, forbidden=())
+    exploring = _Search(Cores(blind), limit, first_only=False, progress=progress)
+    complete = exploring.run()
+    return exploring.graph(complete=complete)
+
+
+def reached_within(network: Network, *, limit: int) -> Explored:
+    """What is reached and taken within so many states, whatever is broken there."""
+    blind = attrs.evolve(network, forbidden=())
+    exploring = _Search(Cores(blind), limit, first_only=False, progress=None)
+    complete = exploring.run()
+    return exploring.explored(complete=complete)
+
+
+def reached_by(cores: Cores) -> tuple[frozenset[int], ...]:
+    """Per automaton of the machine, the codes of the local states that some core has."""
+    fields = cores.network.fields
+    seen: list[set[int]] = [set() for _ in cores.network.machine.automata]
+    for codes in cores.codes:
+        for v, found in enumerate(seen):
+            found.add(codes[v])
+    return tuple(frozenset(fields[v].codes[x] for x in found) for v, found in enumerate(seen))
+
+
+class _Table(dict[int, Arrows]):
+    """The arrows of some commands by the bits of memory that they ask for; worked out when met."""
+
+    __slots__ = ("core", "cores", "options")
+
+    def __init__(self, cores: Cores, core: int, options: list[Option]) -> None:
+        super().__init__()
+        self.cores, self.core, self.options = cores, core, options
+
+    def __missing__(self, bits: int) -> Arrows:
+        cores, count, deltas = self.cores, 0, []
+        for option in self.options:
+            if all(cores.of(bits, f) in allowed for f, allowed in option.asks):
+                count += 1
+                delta = (cores.target(self.core, option.command) - self.core) << cores.width
+                for f, x in option.update:
+                    delta += (x - cores.of(bits, f)) << cores.shift[f]
+                deltas.append(delta)
+        # Of commands with one end each counts, and the end is looked at once.
+        found = self[bits] = count, tuple(dict.fromkeys(x for x in deltas if x))
+        return found
+
+
+class _Entries(dict[int, Entry]):
+    """What may happen in a core: per bits of memory that are asked for, a table."""
+
+    __slots__ = ("_deaf", "cores")
+
+    def __init__(self, cores: Cores) -> None:
+        super().__init__()
+        self.cores = cores
+        # What does not change the core is the same in all cores where it can happen.
+        self._deaf: dict[tuple[int, ...], _Table] = {}
+
+    def __missing__(self, core: int) -> Entry:
+        groups: dict[int, list[Option]] = {}
+        for option in self.cores.options(core):
+            touched = {f for f, _ in (*option.asks, *option.update)}
+            mask = sum((1 << self.cores.bits[f]) - 1 << self.cores.shift[f] for f in touched)
+            groups.setdefault(mask, []).append(option)
+        found = self[core] = tuple((mask, self._table(core, x)) for mask, x in groups.items())
+        return found
+
+    def _table(self, core: int, options: list[Option]) -> _Table:
+        if any(option.moves for option in options):
+            return _Table(self.cores, core, options)
+        key = tuple(option.command for option in options)
+        known = self._deaf.get(key)
+        if known is None:
+            known = self._deaf[key] = _Table(self.cores, core, options)
+        return known
 
 
 class _Search:
     """One search: the nodes in the order found, who found them, and the arrows between them."""
 
     def __init__(
-        self,
-        product: Product,
-        invariants: Invariants,
-        limit: int,
-        *,
-        first_only: bool,
-        progress: Progress | None,
+        self, cores: Cores, limit: int, *, first_only: bool, progress: Progress | None
     ) -> None:
-        self.product = product
-        self.invariants = invariants
+        self.cores = cores
         self.limit = limit
         self.first_only = first_only
         self.progress = progress
-        self.nodes: list[Node] = [product.initial]
-        self.numbers: dict[Node, int] = {product.initial: 0}
+        self.nodes: list[Node] = [cores.initial]
+        self.numbers: dict[Node, int] = {cores.initial: 0}
         self.parents = array("I", [0])
         # The arrows out of node i end at targets[ends[i - 1]:ends[i]].
         self.targets = array("I")
@@ -123,6 +217,7 @@ class _Search:
         self.transitions = 0
         self.depth = 0
         self.breaches: dict[tuple[str, str], Breach] = {}
+        self._entries = _Entries(cores)
 
     def run(self) -> bool:
         """Whether the search came to its end."""
@@ -139,18 +234,16 @@ class _Search:
 
     def _expand(self, level: range) -> bool:
         """Take every arrow of every node of one level; False if that is enough."""
-        product, nodes, numbers, parents = self.product, self.nodes, self.numbers, self.parents
-        targets, ends, width = self.targets, self.ends, self.product.width
-        entries, sound, transitions = product.entries, self.invariants.sound, 0
+        nodes, numbers, parents, width = self.nodes, self.numbers, self.parents, self.cores.width
+        targets, ends, entries, breaches = self.targets, self.ends, self._entries, self._suspects
         for number in level:
             node = nodes[number]
-            if not sound(node):
-                self._add(self.invariants.broken(node), node)
-                if self.first_only and self.breaches:
-                    return False
-            for shift, table in entries[node >> width]:
-                count, deltas = table[node >> shift & LEDGER_MASK]
-                transitions += count
+            core = node >> width
+            if breaches(core) and self._look(number) and self.first_only:
+                return False
+            for mask, table in entries[core]:
+                count, deltas = table[node & mask]
+                self.transitions += count
                 for delta in deltas:
                     after = node + delta
                     found = numbers.get(after)
@@ -159,44 +252,46 @@ class _Search:
                         nodes.append(after)
                         parents.append(number)
                     targets.append(found)
-            self.transitions += transitions
-            transitions = 0
             ends.append(len(targets))
-            if product.fresh:
-                self._moves(node)
             if len(nodes) > self.limit:
                 return False
             if self.progress is not None and len(ends) % _TELL == 0:
                 self.progress(len(nodes), self.transitions, len(nodes) - len(ends), self.depth)
         return True
 
-    def _moves(self, node: Node) -> None:
-        """Look at the moves that the machine made here for the first time."""
-        product = self.product
-        for before, after in product.fresh:
-            broken = list(self.invariants.moves.broken(product.codes[before], product.codes[after]))
-            if broken:
-                ends = (arrow.node for arrow in product.arrows(node))
-                last = next(x for x in ends if x >> product.width + 1 == after)
-                self._add(broken, node, last)
-        product.fresh.clear()
+    def _suspects(self, core: int) -> bool:
+        return bool(self.cores.breaches(core))
 
-    def _add(
-        self, broken: Iterable[tuple[str, str, str]], node: Node, last: Node | None = None
-    ) -> None:
+    def _look(self, number: int) -> bool:
         """Keep the first breach of each rule at each step: by distance, so the nearest."""
-        for rule, step, message in broken:
-            if (rule, step) not in self.breaches:
-                path = self._trace(node, last)
-                self.breaches[rule, step] = Breach(rule, step, message, path)
+        cores, node, found = self.cores, self.nodes[number], False
+        for which, asks in cores.breaches(node >> cores.width):
+            if all(cores.of(node, f) in allowed for f, allowed in asks):
+                found = True
+                one = cores.network.forbidden[which]
+                rule, step, sentence = one.said(cores.state(node).status.value)
+                if (rule, step) not in self.breaches:
+                    path = self._trace(number)
+                    self.breaches[rule, step] = Breach(rule, step, sentence, path)
+        return found
+
+    def explored(self, *, complete: bool, interrupted: bool = False) -> Explored:
+        """What was seen until now."""
+        return Explored(
+            states=len(self.nodes),
+            transitions=self.transitions,
+            depth=self.depth,
+            complete=complete,
+            interrupted=interrupted,
+            breaches=tuple(self.breaches.values()),
+            taken=frozenset(self.cores.taken),
+            reached=reached_by(self.cores),
+        )
 
     def look_for_livelock(self) -> None:
         """I4: from every state a run can still come to rest (AG EF rest), found backwards."""
-        product, targets, ends = self.product, self.targets, self.ends
-        resting = [State(codes, product.machine).status.resting for codes in product.codes]
-        rests = bytearray(
-            product.up(node) and resting[node >> product.width + 1] for node in self.nodes
-        )
+        cores, targets, ends = self.cores, self.targets, self.ends
+        rests = bytearray(cores.resting(node >> cores.width) for node in self.nodes)
         # Mostly arrows lead on to what was found later: a few rounds from the end are enough.
         left = [number for number in range(len(rests) - 1, -1, -1) if not rests[number]]
         while left:
@@ -208,41 +303,14 @@ class _Search:
                 else:
                     lost.append(number)
             if len(lost) == len(left):
-                broken = [("I4", "", "from here the run can never come to rest")]
-                self._add(broken, self.nodes[min(lost)])
+                text = "from here the run can never come to rest"
+                self.breaches.setdefault(("I4", ""), Breach("I4", "", text, self._trace(min(lost))))
                 return
             left = lost
 
-    def _trace(self, node: Node, last: Node | None = None) -> Path:
-        """The run by which a node was first reached, and one arrow more."""
-        run = [] if last is None else [last]
-        number = self.numbers[node]
-        while number:
-            run.append(self.nodes[number])
-            number = self.parents[number]
-        run.append(self.nodes[0])
-        run.reverse()
-        moves = [_written(self.product, before, after) for before, after in itertools.pairwise(run)]
-        machine = self.product.machine
-        return Path(machine.name, machine.fingerprint, tuple(moves))
+    def _trace(self, number: int) -> Path:
+        return self.graph(complete=False).path(number)
 
-
-def _written(product: Product, before: Node, after: Node) -> PathMove:
-    arrow = next(x for x in product.arrows(before) if x.node == after)
-    state = product.state(after)
-    changes = [*_local_changes(product.state(before), state)]
-    for path, slot in product.slots.items():
-        was, now = (node >> BITS * slot & LEDGER_MASK for node in (before, after))
-        if was != now:
-            changes.append((f"{path}'s participant", LEDGER[was], LEDGER[now]))
-    return PathMove(arrow.token, says=arrow.says, state=str(state), changes=tuple(changes))
-
-
-def _local_changes(before: State, after: State) -> list[tuple[str, str, str]]:
-    return [
-        (automaton.path, automaton.local(was), automaton.local(now))
-        for automaton, was, now in zip(
-            before.machine.automata, before.codes, after.codes, strict=True
-        )
-        if was != now
-    ]
+    def graph(self, *, complete: bool) -> Graph:
+        """What was found until now."""
+        return Graph(self.cores, self.nodes, self.parents, self.targets, self.ends, complete)

@@ -9,11 +9,12 @@ from typing import Any
 
 import attrs
 
-from saga_fsm.checker._invariants import Invariants
-from saga_fsm.checker._product import Product
+from saga_fsm.checker._network import Network
 from saga_fsm.checker._report import Finding
-from saga_fsm.checker._search import Breach, search
+from saga_fsm.checker._search import search
 from saga_fsm.checker._text import PROMISE, plain
+from saga_fsm.checker._traces import Breach
+from saga_fsm.checker._world import network_of
 from saga_fsm.compiler import compile_layout, compile_saga
 from saga_fsm.definition import GUARDED, Contract, Kind, Saga
 from saga_fsm.definition.layout import Layout, PlacedStep, lay_out, lay_out_with
@@ -88,7 +89,7 @@ class Needs:
                 kept = dict.fromkeys(layout.steps, GUARDED)
                 every = declared | promised(self.required[name])
                 kept |= dict.fromkeys(paths, Contract(**dict.fromkeys(every - {flag}, True)))
-                breach = _first(layout, Product(layout, machine, kept=kept))
+                breach = _first(network_of(layout, machine, kept=kept, locks=False))
                 if breach is not None:
                     message = _sentence(layout.steps[paths[0]], name, flag, breach)
                     found[name, flag] = Finding(breach.rule, "error", name, message, breach.path)
@@ -131,13 +132,12 @@ def _safe(layout: Layout, paths: list[str], contract: Contract) -> bool:
 def _sound(layout: Layout, paths: list[str], contract: Contract) -> bool:
     contracts = dict.fromkeys(layout.steps, GUARDED) | dict.fromkeys(paths, contract)
     tried = lay_out_with(layout.saga, contracts)
-    return _first(tried, Product(tried, compile_layout(tried))) is None
+    return _first(network_of(tried, compile_layout(tried), locks=False)) is None
 
 
-def _first(layout: Layout, product: Product) -> Breach | None:
+def _first(network: Network) -> Breach | None:
     # A lock that is never let go is the definition's fault, and no promise mends it.
-    invariants = Invariants(layout, product, locks=False)
-    explored = search(product, invariants, limit=_BUDGET, first_only=True)
+    explored = search(network, limit=_BUDGET, first_only=True)
     return next(iter(explored.breaches), None)
 
 

@@ -44,7 +44,7 @@ from saga_fsm.machine._print import describe
 from saga_fsm.machine._reasons import reason
 from saga_fsm.machine._recall import Decision, Recall
 from saga_fsm.machine._table import Automaton, Codes, Fork, Move, Row, State, Transition, Update
-from saga_fsm.machine._verdict import unresolved
+from saga_fsm.machine._verdict import owed_to, unresolved
 
 
 _NO_EFFECTS: tuple[Effect, ...] = ()
@@ -285,6 +285,10 @@ class Machine:
     def unresolved(self, state: State) -> dict[str, str]:
         """What is owed in a stuck state, by path: compensate, complete or query."""
         return unresolved(self, state) if self.status(state) is Status.STUCK else {}
+
+    def owed_to(self, automaton: Automaton, code: int, *, parent: bool) -> str | None:
+        """What a stuck run owes to one automaton; ``parent``: its scope is turning back."""
+        return owed_to(automaton, code, parent=parent)
 
     def owed(self, state: State) -> tuple[Effect, ...]:
         """Everything outstanding, in definition order: what recovery asks for again."""

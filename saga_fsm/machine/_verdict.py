@@ -26,33 +26,32 @@ def unresolved(machine: Machine, state: State) -> dict[str, str]:
     for automaton, code in zip(machine.automata, state.codes, strict=True):
         parent = going_back.get(automaton.scope, False) if automaton.scope else False
         if automaton.sort == "scope":
-            going_back[automaton.path] = _scope_goes_back(automaton, code, parent=parent)
-            whole = "whole" in automaton.traits
-            if code == a.WHOLE_FAILED or (whole and parent and code == a.SCOPE_DONE):
-                owed[automaton.path] = "compensate"
-        else:
-            what = _of_unit(automaton, code, parent=parent)
-            if what is not None:
-                owed[automaton.path] = what
+            going_back[automaton.path] = goes_back(automaton, code, parent=parent)
+        what = machine.owed_to(automaton, code, parent=parent)
+        if what is not None:
+            owed[automaton.path] = what
     return owed
 
 
-def _scope_goes_back(automaton: Automaton, code: int, *, parent: bool) -> bool:
+def goes_back(automaton: Automaton, code: int, *, parent: bool) -> bool:
+    """Whether a scope in this local state owes undos; ``parent``: whether the one around does."""
     if code in a.TURNED_BACK:
         return True
     return parent and code == a.SCOPE_DONE and "whole" not in automaton.traits
 
 
-def _of_unit(automaton: Automaton, code: int, *, parent: bool) -> str | None:
+def owed_to(automaton: Automaton, code: int, *, parent: bool) -> str | None:
+    """What is owed to one automaton; ``parent``: whether the scope around it is turning back."""
     traits = automaton.traits
     if code == a.STUCK:
         return "complete" if "tail" in traits else "query"
     if code == a.CHOICE_STUCK:
         return "complete"
-    if code == a.COMPENSATION_FAILED:
-        return "compensate"
     if code == a.ALARM:
         return "query" if "pivot" in traits else "compensate"
-    if parent and code in _BACK and "compensatable" in traits:
-        return "compensate"
-    return None
+    gave_up = code in {a.COMPENSATION_FAILED, a.WHOLE_FAILED}
+    left = parent and (
+        (code in _BACK and "compensatable" in traits)
+        or (code == a.SCOPE_DONE and "whole" in traits)
+    )
+    return "compensate" if gave_up or left else None

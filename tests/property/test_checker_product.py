@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saga_fsm import SKIP, Contract, Saga, alternatives, choice, each, parallel
+from saga_fsm.checker._cores import state_of
 from saga_fsm.checker._environment import (
     OPEN,
     Happening,
@@ -18,13 +19,11 @@ from saga_fsm.checker._environment import (
     of_step,
     of_whole,
 )
-from saga_fsm.checker._invariants import Invariants
-from saga_fsm.checker._product import Product
-from saga_fsm.checker._rows import Rows
-from saga_fsm.checker._search import search
+from saga_fsm.checker._search import graph_of, search
+from saga_fsm.checker._world import network_of
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition.layout import Layout, lay_out
-from saga_fsm.machine import Machine, State
+from saga_fsm.machine import Machine
 from tests.reference import BOUNDED, REFERENCES, C, O, P, R, Reference, ask, chooser, several, undo
 
 
@@ -128,8 +127,7 @@ def test_the_packed_search_is_the_plain_one(saga: Saga[Any, Any]) -> None:
     layout, machine = lay_out(saga), compile_saga(saga)
     expected = plainly(layout, machine)
     if expected is not None:
-        product = Product(layout, machine)
-        found = search(product, Invariants(layout, product), limit=10 * LIMIT)
+        found = search(network_of(layout, machine), limit=10 * LIMIT)
         assert (found.states, found.transitions) == expected
 
 
@@ -138,13 +136,18 @@ SMALL = [one for one in REFERENCES if one.machine[0] < 600]
 
 @pytest.mark.parametrize("reference", SMALL, ids=lambda one: one.text)
 def test_the_checkers_reading_of_the_rows_is_the_machines(reference: Reference) -> None:
-    """At each reachable state each event gives the codes of ``Machine.step``, or is ignored."""
-    machine = compile_saga(reference.make())
-    rows = Rows(machine)
-    for state in machine.states:
-        for event in machine.events:
-            move, mine = machine.step(state, event), rows.move(state.codes, event)
-            assert (move.ignored is not None) == (mine is None)
-            if mine is not None:
-                assert State(mine[0], machine) == move.state
-                assert machine.rows[mine[1][0]].event == event
+    """At each state that is reached each event leads where ``Machine.step`` does, or is ignored."""
+    layout, machine = lay_out(reference.make()), compile_saga(reference.make())
+    network = network_of(layout, machine)
+    graph = graph_of(network, limit=10 * LIMIT)
+    nodes = set(graph.nodes)
+    for number in range(len(graph.nodes)):
+        values, state = graph.values(number), graph.state(number)
+        for command in network.commands:
+            after = network.after(command, values)
+            if after is None:
+                continue
+            assert graph.cores.node(after) in nodes
+            event = command.event
+            now = state if event is None else machine.step(state, event).state
+            assert state_of(network, after) == now

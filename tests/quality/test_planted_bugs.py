@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from saga_fsm.checker._invariants import Invariants
 from saga_fsm.checker._moves import of_table
-from saga_fsm.checker._product import Product
 from saga_fsm.checker._search import Explored, search
+from saga_fsm.checker._world import network_of
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import Saga, retriable
 from saga_fsm.definition.layout import Layout, lay_out
@@ -57,8 +56,7 @@ def planted(blocks: tuple[Any, ...], change: Change | None) -> tuple[Layout, Mac
 def explored(blocks: tuple[Any, ...], change: Change | None) -> Explored:
     """Search the changed machine."""
     layout, machine = planted(blocks, change)
-    product = Product(layout, machine)
-    return search(product, Invariants(layout, product), limit=50_000)
+    return search(network_of(layout, machine), limit=50_000)
 
 
 def found(blocks: tuple[Any, ...], change: Change | None) -> set[str]:

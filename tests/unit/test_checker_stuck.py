@@ -17,11 +17,10 @@ from saga_fsm import (
     parallel,
     retriable,
 )
-from saga_fsm.checker._invariants import Invariants
-from saga_fsm.checker._product import Product
-from saga_fsm.checker._search import Explored, search
+from saga_fsm.checker._search import Explored, graph_of, search
+from saga_fsm.checker._world import network_of
 from saga_fsm.definition.layout import lay_out
-from saga_fsm.machine import Machine, State
+from saga_fsm.machine import Automaton, Machine, State
 from tests.reference import BOUNDED, GUARDED, QUERIED, C, O, P, R, act, ask, chooser, several, undo
 
 
@@ -89,9 +88,10 @@ class Forgets(Machine):
 
     path = ""
 
-    def unresolved(self, state: State) -> dict[str, str]:
-        """All but one."""
-        return {x: y for x, y in super().unresolved(state).items() if x != self.path}
+    def owed_to(self, automaton: Automaton, code: int, *, parent: bool) -> str | None:
+        """Nothing, of one."""
+        found = super().owed_to(automaton, code, parent=parent)
+        return None if automaton.path == self.path else found
 
 
 class Invents(Machine):
@@ -99,10 +99,10 @@ class Invents(Machine):
 
     path = ""
 
-    def unresolved(self, state: State) -> dict[str, str]:
-        """One more."""
-        found = super().unresolved(state)
-        return found | {self.path: "compensate"} if found else found
+    def owed_to(self, automaton: Automaton, code: int, *, parent: bool) -> str | None:
+        """An undo, of one."""
+        found = super().owed_to(automaton, code, parent=parent)
+        return "compensate" if automaton.path == self.path else found
 
 
 def explore(of: Saga[Any, Any], kind: type[Machine], path: str) -> Explored:
@@ -110,9 +110,7 @@ def explore(of: Saga[Any, Any], kind: type[Machine], path: str) -> Explored:
     sound = compile_saga(of)
     machine = kind(sound.name, sound.automata, sound.rows)
     vars(machine)["path"] = path
-    layout = lay_out(of)
-    product = Product(layout, machine)
-    return search(product, Invariants(layout, product), limit=30_000)
+    return search(network_of(lay_out(of), machine), limit=30_000)
 
 
 def i3(explored: Explored) -> set[str]:
@@ -123,9 +121,8 @@ def i3(explored: Explored) -> set[str]:
 def reached(of: Saga[Any, Any]) -> list[State]:
     """The states of the machine that the search reaches."""
     layout, machine = lay_out(of), compile_saga(of)
-    product = Product(layout, machine)
-    search(product, Invariants(layout, product), limit=30_000)
-    return [State(codes, machine) for codes in product.codes]
+    found = graph_of(network_of(layout, machine), limit=30_000)
+    return [found.state(number) for number in range(len(found.nodes))]
 
 
 @pytest.mark.parametrize("name", SAGAS)

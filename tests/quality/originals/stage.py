@@ -15,9 +15,8 @@ from uuid import uuid4
 import attrs
 
 from saga_fsm import Saga, compile_saga, run
-from saga_fsm.checker._invariants import Invariants
-from saga_fsm.checker._product import Product
 from saga_fsm.checker._search import search
+from saga_fsm.checker._world import network_of
 from saga_fsm.definition.layout import lay_out
 from saga_fsm.machine import Machine, Row
 from tests.acceptance.effects import Effects, FastClock
@@ -164,6 +163,5 @@ def breaches(story: Saga[Any, Any], change: Change) -> dict[tuple[str, str], lis
     rows = [change(row, machine.index) for row in machine.rows]
     assert rows != list(machine.rows), "the original's rule is not in the table"
     faulty = Machine(machine.name, machine.automata, [row for row in rows if row])
-    product_ = Product(layout, faulty)
-    found = search(product_, Invariants(layout, product_), limit=50_000).breaches
+    found = search(network_of(layout, faulty), limit=50_000).breaches
     return {(one.rule, one.step): [move.token for move in one.path.moves] for one in found}

@@ -1,0 +1,203 @@
+"""
+A network in two storeys: *cores*, which are numbered, and the world's memory, which is bits.
+
+No internal command reads the world's memory (the fields ``~path``), so what a command does to the
+rest of a state, settling included, does not hang on it. It is worked out once for each core, by
+plain Python, and then taken millions of times, as a number that is added to a state's.
+
+A node is one int: the number of its core, then the bits of the world's memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from saga_fsm.checker._network import Guard, Network, Update, Values
+from saga_fsm.machine import Codes, State
+
+
+Node: TypeAlias = int
+Core: TypeAlias = Codes
+
+
+class Option(NamedTuple):
+    """
+    A command that is enabled in one core, if the world's memory lets it.
+
+    Args:
+        command: its number.
+        moves: whether it changes the core.
+        asks: what it asks of the world's memory.
+        update: what it changes there.
+    """
+
+    command: int
+    moves: bool
+    asks: Guard
+    update: Update
+
+
+class Cores:
+    """
+    The cores of one network, found as they are asked for.
+
+    Args:
+        network: whose.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        fields = network.fields
+        self.memory = [f for f, field in enumerate(fields) if field.name.startswith("~")]
+        # The core is the fields before them.
+        self.size = len(fields) - len(self.memory)
+        # Per field of the world's memory: where its bits are, and how many.
+        self.shift: dict[int, int] = {}
+        self.bits: dict[int, int] = {}
+        self.width = 0
+        for f in self.memory:
+            self.shift[f], self.bits[f] = self.width, (len(fields[f].values) - 1).bit_length()
+            self.width += self.bits[f]
+        wide = any(len(field.values) > 256 for field in fields[: self.size])
+        self._freeze: Any = tuple if wide else bytes
+        self._thaw: Any = list if wide else bytearray
+        first = self._freeze([0] * self.size)
+        self.codes: list[Core] = [first]
+        self._ids: dict[Core, int] = {first: 0}
+        self._options: dict[int, list[Option]] = {}
+        self._breaches: dict[int, list[tuple[int, Guard]]] = {}
+        self._resting: dict[int, bool] = {}
+        self._targets: dict[tuple[int, int], int] = {}
+        updates = [command.update for command in network.commands]
+        self._moves = [any(f < self.size for f, _ in update) for update in updates]
+        self._memories = [tuple(x for x in update if x[0] >= self.size) for update in updates]
+        # The rows of the machine that were taken.
+        self.taken: set[int] = set()
+        self._commands = _Sorted(self, [command.guard for command in network.commands])
+        self._forbidden = _Sorted(self, [one.guard for one in network.forbidden])
+        self._rest = self._parts(network.rest)[0]
+
+    @property
+    def initial(self) -> Node:
+        """The start."""
+        return 0
+
+    # ------------------------------------------------------------------ reading a node
+
+    def values(self, node: Node) -> Values:
+        """Each field's value."""
+        return (*self.codes[node >> self.width], *(self.of(node, f) for f in self.memory))
+
+    def node(self, values: Sequence[int]) -> Node:
+        """The node of a state, by its fields' values."""
+        core = self._number(self._freeze(values[: self.size]))
+        return core << self.width | sum(values[f] << self.shift[f] for f in self.memory)
+
+    def of(self, node: Node, f: int) -> int:
+        """The value of one field of the world's memory."""
+        return node >> self.shift[f] & (1 << self.bits[f]) - 1
+
+    def state(self, node: Node) -> State:
+        """The machine's state in a node."""
+        return state_of(self.network, self.values(node))
+
+    # ------------------------------------------------------------------ what a core is
+
+    def options(self, core: int) -> list[Option]:
+        """Each command that is enabled here if the world's memory lets it."""
+        found = self._options.get(core)
+        if found is None:
+            found = self._options[core] = [
+                Option(number, self._moves[number], asks, self._memories[number])
+                for number, asks in sorted(self._commands.enabled(self.codes[core]), key=_first)
+            ]
+        return found
+
+    def breaches(self, core: int) -> list[tuple[int, Guard]]:
+        """Each number of what is forbidden here, and what it asks of the world's memory."""
+        found = self._breaches.get(core)
+        if found is None:
+            found = self._breaches[core] = list(self._forbidden.enabled(self.codes[core]))
+        return found
+
+    def resting(self, core: int) -> bool:
+        """Whether a run rests here."""
+        found = self._resting.get(core)
+        if found is None:
+            codes = self.codes[core]
+            found = self._resting[core] = all(codes[i] in allowed for i, allowed in self._rest)
+        return found
+
+    def _parts(self, guard: Guard) -> tuple[Guard, Guard]:
+        """A guard's literals on the core, by their place in it, and those on the memory."""
+        core = tuple(literal for literal in guard if literal[0] < self.size)
+        return core, tuple(literal for literal in guard if literal[0] >= self.size)
+
+    def _number(self, codes: Core) -> int:
+        number = self._ids.setdefault(codes, len(self.codes))
+        if number == len(self.codes):
+            self.codes.append(codes)
+        return number
+
+    def target(self, core: int, number: int) -> int:
+        """The core after a command that is enabled, settled; its rows count as taken."""
+        found = self._targets.get((core, number))
+        if found is None:
+            command = self.network.commands[number]
+            changes = tuple(x for x in command.update if x[0] < self.size)
+            found = core
+            if changes:
+                now = self._thaw(self.codes[core])
+                self.taken.update(self.network.take(command._replace(update=changes), now))
+                found = self._number(self._freeze(now))
+            elif command.row >= 0:
+                self.taken.add(command.row)
+            self._targets[core, number] = found
+        return found
+
+
+def _first(found: tuple[int, Guard]) -> int:
+    # In the order of the table, so that of several shortest runs the plainest is found.
+    return found[0]
+
+
+class _Sorted:
+    """Guards by the field that says most: which of them may hold is asked of every core."""
+
+    def __init__(self, cores: Cores, guards: Sequence[Guard]) -> None:
+        self._always: list[tuple[int, Guard, Guard]] = []
+        self._where: list[tuple[int, dict[int, list[tuple[int, Guard, Guard]]]]] = []
+        by_field: dict[int, dict[int, list[tuple[int, Guard, Guard]]]] = {}
+        sizes = [len(field.values) for field in cores.network.fields]
+        for number, whole in enumerate(guards):
+            guard, asks = cores._parts(whole)  # noqa: SLF001 - one class in two
+            if not guard:
+                self._always.append((number, (), asks))
+                continue
+            # A local state that is not the first one is rarer than the share of its field.
+            home = min(guard, key=lambda x: (0 in x[1], len(x[1]) / sizes[x[0]]))
+            others = tuple(literal for literal in guard if literal is not home)
+            for value in home[1]:
+                there = by_field.setdefault(home[0], {}).setdefault(value, [])
+                there.append((number, others, asks))
+        self._where = sorted(by_field.items())
+
+    def enabled(self, codes: Core) -> Iterator[tuple[int, Guard]]:
+        """Number and demands on the memory of each guard that holds for a core."""
+        for number, _, asks in self._always:
+            yield number, asks
+        for i, by_value in self._where:
+            for number, others, asks in by_value.get(codes[i], ()):
+                for j, allowed in others:
+                    if codes[j] not in allowed:
+                        break
+                else:
+                    yield number, asks
+
+
+def state_of(network: Network, values: Sequence[int]) -> State:
+    """The machine's state, by its fields' values."""
+    automata = range(len(network.machine.automata))
+    codes = [network.fields[v].codes[values[v]] for v in automata]
+    return State(type(network.machine.initial.codes)(codes), network.machine)

@@ -1,0 +1,47 @@
+"""From the states of a run to a path: which command led from each to the next, and what changed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import attrs
+
+from saga_fsm.checker._cores import state_of
+from saga_fsm.checker._network import Network, Values
+from saga_fsm.path import Path, PathMove
+
+
+@attrs.frozen
+class Breach:
+    """A rule that is broken, and a shortest run to it."""
+
+    rule: str
+    step: str
+    message: str
+    path: Path
+
+
+def trace(network: Network, states: Sequence[Values]) -> Path:
+    """The path through these states, the first of them the start."""
+    moves = [_move(network, before, after) for before, after in itertools.pairwise(states)]
+    return Path(network.machine.name, network.machine.fingerprint, tuple(moves))
+
+
+def _move(network: Network, before: Values, after: Values) -> PathMove:
+    command = next(one for one in network.commands if network.after(one, before) == after)
+    changes = tuple(
+        (_shown(field.name), _value(field.values[was]), _value(field.values[now]))
+        for field, was, now in zip(network.fields, before, after, strict=True)
+        if was != now and not field.name.startswith("@up") and field.name != "@broken"
+    )
+    state = str(state_of(network, after))
+    return PathMove(command.token, says=command.says, state=state, changes=changes)
+
+
+def _shown(name: str) -> str:
+    return f"{name[1:]}'s participant" if name.startswith("~") else name
+
+
+def _value(name: str) -> str:
+    return name.removeprefix("=")
