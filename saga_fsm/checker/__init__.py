@@ -12,18 +12,18 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from saga_fsm.checker._flow import flow
-from saga_fsm.checker._moves import of_table
+from saga_fsm.checker._ignored import of_table
 from saga_fsm.checker._never import NeverTaken, Untaken
 from saga_fsm.checker._promises import promises
 from saga_fsm.checker._report import Finding, Report
 from saga_fsm.checker._search import Explored, search
 from saga_fsm.checker._weakest import Needs
-from saga_fsm.checker._world import network_of
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import Layout, PlacedEach, lay_out
 from saga_fsm.machine import Machine
 from saga_fsm.ports import Progress
+from saga_fsm.product import network_of
 
 
 __all__ = ["Finding", "NeverTaken", "Report", "check"]

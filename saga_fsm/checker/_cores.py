@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from saga_fsm.checker._network import Guard, Network, Update, Values
 from saga_fsm.machine import Codes, State
+from saga_fsm.product import Guard, Network, Update, Values
 
 
 Node: TypeAlias = int

@@ -8,10 +8,10 @@ from functools import cached_property
 import attrs
 
 from saga_fsm.checker._search import Explored, reached_within
-from saga_fsm.checker._world import network_of
 from saga_fsm.definition import Contract
 from saga_fsm.definition.layout import Layout
 from saga_fsm.machine import Machine, Row
+from saga_fsm.product import network_of
 
 
 # The weak world is far larger than the declared one; what it has to show lies near the start.

@@ -9,11 +9,11 @@ from typing import TypeAlias
 import attrs
 
 from saga_fsm.checker._cores import Cores, Node, Option
-from saga_fsm.checker._network import Network, Values
 from saga_fsm.checker._traces import Breach, trace
 from saga_fsm.machine import State
 from saga_fsm.path import Path
 from saga_fsm.ports import Progress
+from saga_fsm.product import Network, Values
 
 
 # Told after so many states: often enough for a line on a terminal, and nothing beside the search.

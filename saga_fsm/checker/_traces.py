@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import attrs
 
 from saga_fsm.checker._cores import state_of
-from saga_fsm.checker._network import Network, Values
 from saga_fsm.path import Path, PathMove
+from saga_fsm.product import Network, Values
 
 
 @attrs.frozen

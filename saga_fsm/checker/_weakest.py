@@ -9,15 +9,14 @@ from typing import Any
 
 import attrs
 
-from saga_fsm.checker._network import Network
 from saga_fsm.checker._report import Finding
 from saga_fsm.checker._search import search
 from saga_fsm.checker._text import PROMISE, plain
 from saga_fsm.checker._traces import Breach
-from saga_fsm.checker._world import network_of
 from saga_fsm.compiler import compile_layout, compile_saga
 from saga_fsm.definition import GUARDED, Contract, Kind, Saga
 from saga_fsm.definition.layout import Layout, PlacedStep, lay_out, lay_out_with
+from saga_fsm.product import Network, network_of
 
 
 _FLAGS = ("idempotent", "sticky", "fenced")

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from saga_fsm import SKIP, Contract, Saga, alternatives, choice, each, parallel
 from saga_fsm.checker._cores import state_of
-from saga_fsm.checker._environment import (
+from saga_fsm.checker._search import graph_of, search
+from saga_fsm.compiler import compile_saga
+from saga_fsm.definition.layout import Layout, lay_out
+from saga_fsm.machine import Machine
+from saga_fsm.product import network_of
+from saga_fsm.product._environment import (
     OPEN,
     Happening,
     of_block,
@@ -19,11 +24,6 @@ from saga_fsm.checker._environment import (
     of_step,
     of_whole,
 )
-from saga_fsm.checker._search import graph_of, search
-from saga_fsm.checker._world import network_of
-from saga_fsm.compiler import compile_saga
-from saga_fsm.definition.layout import Layout, lay_out
-from saga_fsm.machine import Machine
 from tests.reference import BOUNDED, REFERENCES, C, O, P, R, Reference, ask, chooser, several, undo
 
 

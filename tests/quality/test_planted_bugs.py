@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from saga_fsm.checker._moves import of_table
+from saga_fsm.checker._ignored import of_table
 from saga_fsm.checker._search import Explored, search
-from saga_fsm.checker._world import network_of
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import Saga, retriable
 from saga_fsm.definition.layout import Layout, lay_out
 from saga_fsm.machine import Machine, Row
 from saga_fsm.machine import _alphabet as a
+from saga_fsm.product import network_of
 from tests.quality.tampering import Change, changed, only, to, without
 from tests.reference import BOUNDED, GUARDED, C, P, R, act, ask, parallel, undo
 

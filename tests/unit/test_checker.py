@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from saga_fsm import Contract, Path, Retry, Saga, check, compile_saga, pivot, step
-from saga_fsm.checker._environment import UNDONE, of_whole, told
 from saga_fsm.errors import PropertyViolationError
 from saga_fsm.examples import fulfilment
+from saga_fsm.product._environment import UNDONE, of_whole, told
 from tests.reference import REFERENCES, C, P, R, Reference, act, undo
 
 
@@ -46,7 +46,7 @@ def test_an_operators_word_on_a_whole_reaches_nothing_new(
 ) -> None:
     """Resolving the undo of a whole adds moves and no state: trying again comes to the same."""
     (reference,) = [one for one in REFERENCES if one.product == figures]
-    monkeypatch.setattr("saga_fsm.checker._world.of_whole", with_an_operator)
+    monkeypatch.setattr("saga_fsm.product._world.of_whole", with_an_operator)
     report = check(reference.make())
     assert (report.verdict, report.states, report.depth) == ("safe", figures[0], figures[2])
     assert report.transitions > figures[1]

@@ -18,9 +18,9 @@ from saga_fsm import (
     retriable,
 )
 from saga_fsm.checker._search import Explored, graph_of, search
-from saga_fsm.checker._world import network_of
 from saga_fsm.definition.layout import lay_out
 from saga_fsm.machine import Automaton, Machine, State
+from saga_fsm.product import network_of
 from tests.reference import BOUNDED, GUARDED, QUERIED, C, O, P, R, act, ask, chooser, several, undo
 
 

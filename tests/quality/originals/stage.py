@@ -16,9 +16,9 @@ import attrs
 
 from saga_fsm import Saga, compile_saga, run
 from saga_fsm.checker._search import search
-from saga_fsm.checker._world import network_of
 from saga_fsm.definition.layout import lay_out
 from saga_fsm.machine import Machine, Row
+from saga_fsm.product import network_of
 from tests.acceptance.effects import Effects, FastClock
 from tests.quality.originals.orchestration import (
     OrderProcessingSaga,

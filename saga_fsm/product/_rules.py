@@ -15,15 +15,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol, TypeAlias
 
-from saga_fsm.checker._environment import LANDED, NONE, TWICE
-from saga_fsm.checker._moves import always, committed_by, within
-from saga_fsm.checker._network import Field, Forbidden, Guard, Literal
 from saga_fsm.compiler import Order
 from saga_fsm.definition import Kind
-from saga_fsm.definition.layout import Layout, PlacedStep
+from saga_fsm.definition.layout import Layout
 from saga_fsm.machine import Machine
 from saga_fsm.machine._alphabet import BROKEN, OWING
 from saga_fsm.machine._verdict import goes_back
+from saga_fsm.product._environment import LANDED, NONE, TWICE
+from saga_fsm.product._network import Field, Forbidden, Guard, Literal
+from saga_fsm.product._pivots import awaited_by, made_final
 
 
 # A condition is a list of conjunctions, of which one has to hold.
@@ -263,7 +263,7 @@ class Rules:
         for path, placed in self.layout.steps.items():
             if placed.kind is not Kind.PIVOT:
                 continue
-            for inside in _made_final(self.layout, placed):
+            for inside in made_final(self.layout, placed):
                 text = f"{inside} is undone after the pivot {path} is done"
                 when = both(self._in(inside, {"compensating"}), self._in(path, {"done"}))
                 yield from self._say(inside, when, {"": ("I7", text)})
@@ -391,7 +391,7 @@ class Rules:
         scope_of |= {
             path: x.parent for path, x in self.layout.scopes.items() if x.parent is not None
         }
-        awaited = _awaited(self.layout)
+        awaited = awaited_by(self.layout)
         for path, scope in scope_of.items():
             rows = self._starting(path)
             around = "the saga" if self.layout.scopes[scope].parent is None else scope
@@ -462,25 +462,3 @@ def _locks(layout: Layout) -> Iterator[tuple[str, str, list[str]]]:
                     if other.kind is Kind.RETRIABLE and lock in other.step.locks
                 ]
                 yield path, lock, releases
-
-
-def _made_final(layout: Layout, pivot: PlacedStep) -> Iterator[str]:
-    """The steps that a pivot makes final; what comes after it may still turn back by itself."""
-    for scope in committed_by(layout, pivot.scope):
-        for inside, other, later in within(layout, scope):
-            if other.kind is Kind.COMPENSATABLE and not later:
-                yield inside
-
-
-def _awaited(layout: Layout) -> dict[str, list[tuple[str, bool]]]:
-    """Per retriable: the pivots it waits for, and whether each run that comes to it takes them."""
-    found: dict[str, list[tuple[str, bool]]] = {}
-    for pivot, placed in layout.steps.items():
-        if placed.kind is not Kind.PIVOT:
-            continue
-        for scope in committed_by(layout, placed.scope):
-            direct = set(always(scope.body))
-            for inside, other, _ in within(layout, scope):
-                if other.kind is Kind.RETRIABLE:
-                    found.setdefault(inside, []).append((pivot, pivot in direct))
-    return found

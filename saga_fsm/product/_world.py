@@ -11,7 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from saga_fsm.checker._environment import (
+from saga_fsm.definition import Contract, Kind
+from saga_fsm.definition.layout import Layout
+from saga_fsm.machine import Automaton, Machine, Row
+from saga_fsm.machine._alphabet import FIRST_LABEL
+from saga_fsm.product._environment import (
     LEDGER,
     NONE,
     OPEN,
@@ -21,7 +25,7 @@ from saga_fsm.checker._environment import (
     of_step,
     of_whole,
 )
-from saga_fsm.checker._network import (
+from saga_fsm.product._network import (
     Command,
     Field,
     Forbidden,
@@ -31,11 +35,7 @@ from saga_fsm.checker._network import (
     Update,
     pruned,
 )
-from saga_fsm.checker._rules import Mark, Rules
-from saga_fsm.definition import Contract, Kind
-from saga_fsm.definition.layout import Layout
-from saga_fsm.machine import Automaton, Machine, Row
-from saga_fsm.machine._alphabet import FIRST_LABEL
+from saga_fsm.product._rules import Mark, Rules
 
 
 UP = "@up"
