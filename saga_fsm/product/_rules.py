@@ -3,59 +3,30 @@ What may never be, as guards: I1 to I3, I4 (deadlock), I5 to I7, I9, I11 of sema
 
 Written from the definition (own precedence, own kinds, own reading of what is owed), never from the
 rows that are checked. A guard is a conjunction; where a rule is a disjunction it is several.
-
-Whether a run owes something is a matter of one step and of the scopes around it. A step's *target*
-is a net effect of 0 where its scope turns back, else of 1 once it was started; it is *proven* where
-its local state says which it is. What is not proven to be its target is owed, and everything else
-has it. A nested saga with a compensation of its own is owed, or undone, as one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple, Protocol, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from saga_fsm.compiler import Order
 from saga_fsm.definition import Kind
 from saga_fsm.definition.layout import Layout
 from saga_fsm.machine import Machine
 from saga_fsm.machine._alphabet import BROKEN, OWING
-from saga_fsm.machine._verdict import goes_back
+from saga_fsm.product._conditions import Condition, Cube, Reader, both
+from saga_fsm.product._duties import BACK, CLEAN, OPEN, Duties
 from saga_fsm.product._environment import LANDED, NONE, TWICE
 from saga_fsm.product._network import Field, Forbidden, Guard, Literal
 from saga_fsm.product._pivots import awaited_by, made_final
 
 
-# A condition is a list of conjunctions, of which one has to hold.
-Cube: TypeAlias = Mapping[int, frozenset[int]]
-Condition: TypeAlias = list[Cube]
-
-_CLEAN = {"pending", "rejected", "compensated"}
-_BACK = {"halting", "interrupted", "held", "undoing", "compensated"}
-_WHOLE = {"whole_compensating", "whole_waiting", "whole_failed"}
-_OPEN = {"stuck", "compensation_failed", "alarm"}
-_CAUSES = {*_OPEN, "whole_failed"}
+_CAUSES = {*OPEN, "whole_failed"}
 _ENDED = {"done", "compensated"}
 _FORWARD = {"started", "restarted", "querying", "waiting", "query_waiting"}
 _DRAINED = {"held", "undoing", "compensated"}
 _COMPLETED, _COMPENSATED, _STUCK = "completed", "compensated", "stuck"
-
-
-def both(*conditions: Condition) -> Condition:
-    """The conjunction of conditions, multiplied out."""
-    found: Condition = [{}]
-    for condition in conditions:
-        found = [x for one in found for other in condition if (x := _meet(one, other)) is not None]
-    return found
-
-
-def _meet(one: Cube, other: Cube) -> Cube | None:
-    joined = dict(one)
-    for f, allowed in other.items():
-        joined[f] = joined[f] & allowed if f in joined else allowed
-        if not joined[f]:
-            return None
-    return joined
 
 
 class Mark(NamedTuple):
@@ -77,10 +48,6 @@ class Mark(NamedTuple):
     when: Literal
 
 
-class _GoesBack(Protocol):
-    def __call__(self, path: str, /) -> tuple[set[str], set[str]]: ...
-
-
 class Rules:
     """
     The rules of one saga.
@@ -97,121 +64,31 @@ class Rules:
         self,
         layout: Layout,
         machine: Machine,
-        fields: Iterable[Field],
+        fields: Sequence[Field],
         up: int | None,
         *,
         locks: bool = True,
     ) -> None:
         self.layout = layout
         self.machine = machine
-        self.fields = list(fields)
-        self.at = {field.name: f for f, field in enumerate(self.fields)}
-        self.inside = {
-            path: {x for x, placed in layout.steps.items() if path in self._around(placed.scope)}
-            for path, scope in layout.scopes.items()
-            if scope.compensate is not None
-        }
-        # A saga inside that is itself undone as a whole stands for its own steps.
-        self._units = {
-            path: {self._unit(step, path) for step in steps} for path, steps in self.inside.items()
-        }
+        self.fields = fields
+        self.read = Reader(fields)
+        self.at = self.read.at
+        self._in, self._but = self.read.among, self.read.but
+        self.duties = Duties(layout, machine, self.read)
         self._locks = list(_locks(layout)) if locks else []
         self._automata = range(len(machine.automata))
-        quiet = [self._codes(v, OWING, among=False) for v in self._automata]
+        quiet = [self.read.coded(v, OWING, among=False) for v in self._automata]
         full = [len(self.fields[v].values) for v in self._automata]
         self._at_rest: Cube = {v: x for v, x in enumerate(quiet) if len(x) < full[v]}
         begun = self._but(machine.automata[0].path, {"pending"})
         self._resting = both([self._at_rest], begun)
         alive: Cube = {} if up is None else {up: frozenset({0})}
         self.rest: Guard = tuple(both(self._resting, [alive])[0].items())
-        self._unbroken: Cube = {v: self._codes(v, BROKEN, among=False) for v in self._automata}
-        self._back = self._fold(goes_back=self._reads_back)
-        self._listed_back = self._fold(goes_back=self._table_back)
-        self._covered = self._covers()
+        self._unbroken: Cube = {v: self.read.coded(v, BROKEN, among=False) for v in self._automata}
         self.marks = [*self._starts(), *self._ends()]
 
     # ------------------------------------------------------------------ reading the fields
-
-    def _in(self, path: str, names: Iterable[str]) -> Condition:
-        """The field has one of these values; nothing holds if it has none of them."""
-        f, wanted = self.at[path], set(names)
-        found = frozenset(x for x, name in enumerate(self.fields[f].values) if name in wanted)
-        return [{f: found}] if found else []
-
-    def _but(self, path: str, names: Iterable[str]) -> Condition:
-        return self._in(path, set(self.fields[self.at[path]].values) - set(names))
-
-    def _codes(self, v: int, codes: frozenset[int], *, among: bool) -> frozenset[int]:
-        found = enumerate(self.fields[v].codes)
-        return frozenset(x for x, code in found if (code in codes) is among)
-
-    def _around(self, path: str | None) -> Iterator[str]:
-        while path is not None:
-            yield path
-            path = self.layout.scopes[path].parent
-
-    def _unit(self, step: str, path: str) -> str:
-        around = list(self._around(self.layout.steps[step].scope))
-        wholes = [x for x in around[: around.index(path)] if x in self.inside]
-        return wholes[-1] if wholes else step
-
-    # ------------------------------------------------------------------ scopes
-
-    def _fold(self, *, goes_back: _GoesBack) -> dict[str, tuple[Condition, Condition]]:
-        """Per scope: when it is turning back, and when it is not."""
-        found: dict[str, tuple[Condition, Condition]] = {}
-        for path, scope in self.layout.scopes.items():
-            always, if_around = goes_back(path)
-            never = set(self.fields[self.at[path]].values) - always - if_around
-            around, not_around = ([], [{}]) if scope.parent is None else found[scope.parent]
-            yes = [*self._in(path, always), *both(self._in(path, if_around), around)]
-            no = [*self._in(path, never), *both(self._in(path, if_around), not_around)]
-            found[path] = yes, no
-        return found
-
-    def _reads_back(self, _path: str) -> tuple[set[str], set[str]]:
-        return _BACK | _WHOLE, {"done"}
-
-    def _table_back(self, path: str) -> tuple[set[str], set[str]]:
-        """What the machine, which writes the list, takes for turning back."""
-        automaton = self.machine.automata[self.at[path]]
-        always, if_around = set(), set()
-        for code in automaton.locals:
-            if goes_back(automaton, code, parent=False):
-                always.add(automaton.local(code))
-            elif goes_back(automaton, code, parent=True):
-                if_around.add(automaton.local(code))
-        return always, if_around
-
-    def _covers(self) -> dict[str, tuple[dict[str, Condition], Condition]]:
-        """Per scope: by which saga it is accounted for as a whole, when; and when by none."""
-        found: dict[str, tuple[dict[str, Condition], Condition]] = {}
-        for path, scope in self.layout.scopes.items():
-            by, none = ({}, [{}]) if scope.parent is None else found[scope.parent]
-            if path in self.inside:
-                own, not_own = self._as_a_whole(path, scope.parent)
-                by = {**by, path: both(none, own)}
-                none = both(none, not_own)
-            found[path] = by, none
-        return found
-
-    def _as_a_whole(self, path: str, parent: str | None) -> tuple[Condition, Condition]:
-        """When a saga is undone as one: turned back by itself it has nothing left that is done."""
-        back, not_back = ([], [{}]) if parent is None else self._back[parent]
-        units = sorted(self._units[path])
-        gone = [one for unit in units for one in self._in(unit, {"done"})]
-        left = both(*(self._but(unit, {"done"}) for unit in units))
-        yes = [
-            *both(self._in(path, {"compensated"}), gone),
-            *self._in(path, _WHOLE),
-            *both(self._in(path, {"done"}), back),
-        ]
-        no = [
-            *both(self._in(path, {"compensated"}), left),
-            *self._but(path, {"compensated", "done"} | _WHOLE),
-            *both(self._in(path, {"done"}), not_back),
-        ]
-        return yes, no
 
     # ------------------------------------------------------------------ what no state may be
 
@@ -246,7 +123,7 @@ class Rules:
                     continue
                 undone = self._in(unit, {"compensating", "compensation_waiting"})
                 for later in successors:
-                    when = both(undone, self._in(scope, {"undoing"}), self._but(later, _CLEAN))
+                    when = both(undone, self._in(scope, {"undoing"}), self._but(later, CLEAN))
                     text = f"{unit} is undone while {later}, after it, is not"
                     yield from self._say(unit, when, {"": ("I5", text)})
                 for here in sorted(_FORWARD):
@@ -255,7 +132,8 @@ class Rules:
                     yield from self._say(unit, when, {"": ("I5", text)})
                 text = f"{unit} is undone past the point of no return"
                 when = both(
-                    self._in(unit, {"compensating"}), self._in(scope, {"committed", "done"})
+                    self._in(unit, {"compensating"}),
+                    self._in(scope, {"committed", "done"}),
                 )
                 yield from self._say(unit, when, {"": ("I7", text)})
 
@@ -278,8 +156,8 @@ class Rules:
         """I3: what is owed is listed, all of it and nothing else; I1, I2: at an end it is not."""
         root = self.machine.automata[0].path
         ended, not_ended = self._in(root, _ENDED), self._but(root, _ENDED)
-        for path, (owed, settled) in self._owed():
-            listed, unlisted = self._listed(path)
+        for path, (owed, settled) in self.duties.owed():
+            listed, unlisted = self.duties.listed(path)
             open_ = f"and what became of {path} is open"
             sayings = {
                 _COMPLETED: ("I1", f"completed, {open_}"),
@@ -293,72 +171,25 @@ class Rules:
             when = both(self._resting, not_ended, settled, listed)
             yield from self._say(path, when, {"": ("I3", text)})
 
-    def _listed(self, path: str) -> tuple[Condition, Condition]:
-        """When the machine's own list of a stuck run has this path, and when it has not."""
-        automaton = self.machine.automata[self.at[path]]
-        scope = automaton.scope
-        back, not_back = ([], [{}]) if scope is None else self._listed_back[scope]
-        yes, no = [], []
-        for parent, around in ((True, back), (False, not_back)):
-            names = {
-                name
-                for name, code in zip(
-                    self.fields[self.at[path]].values, automaton.locals, strict=True
-                )
-                if self.machine.owed_to(automaton, code, parent=parent) is not None
-            }
-            yes += both(self._in(path, names), around)
-            no += both(self._but(path, names), around)
-        return yes, no
-
-    def _owed(self) -> Iterator[tuple[str, tuple[Condition, Condition]]]:
-        """Per path: when something is owed for it at rest, and when nothing is."""
-        for path, placed in self.layout.steps.items():
-            if placed.kind is Kind.READONLY:
-                yield path, (self._in(path, {"stuck"}), self._but(path, {"stuck"}))
-                continue
-            by, none = self._covered[placed.scope]
-            covered = [one for condition in by.values() for one in condition]
-            back, not_back = self._back[placed.scope]
-            owed = [
-                *both(covered, self._in(path, _OPEN)),
-                *both(none, self._but(path, _CLEAN | {"done"})),
-                *both(none, self._in(path, {"done"}), back),
-            ]
-            settled = [
-                *both(covered, self._but(path, _OPEN)),
-                *both(none, self._in(path, _CLEAN)),
-                *both(none, self._in(path, {"done"}), not_back),
-            ]
-            yield path, (owed, settled)
-        for path in self.layout.decisions:
-            yield path, (self._in(path, {"stuck"}), self._but(path, {"stuck"}))
-        for path in self.inside:
-            by, none = self._covered[path]
-            open_ = both(by[path], self._but(path, {"compensated"}))
-            others = [one for x, condition in by.items() if x != path for one in condition]
-            settled = [*none, *others, *both(by[path], self._in(path, {"compensated"}))]
-            yield path, (open_, settled)
-
     def _nets(self) -> Iterator[Forbidden]:
         """I1 to I3: whose effect stands, and whose is missing."""
         for path, placed in self.layout.steps.items():
             if placed.kind is Kind.READONLY:
                 continue
-            none = both(self._resting, self._covered[placed.scope][1])
-            wholes = [x for x in self._around(placed.scope) if x in self.inside]
+            none = both(self._resting, self.duties.covered[placed.scope][1])
+            wholes = [x for x in self.duties.around(placed.scope) if x in self.duties.inside]
             unwhole: Cube = {self.at[f"~{x}"]: frozenset({NONE}) for x in wholes}
             ledger = self.at[f"~{path}"]
-            stands = both(none, self._in(path, _CLEAN), [unwhole])
+            stands = both(none, self._in(path, CLEAN), [unwhole])
             for value, times in ((LANDED, 1), (TWICE, 2)):
                 when = both(stands, [{ledger: frozenset({value})}])
                 yield from self._say(path, when, _unwanted(path, times, 0))
-            wanted = both(none, self._in(path, {"done"}), self._back[placed.scope][1])
+            wanted = both(none, self._in(path, {"done"}), self.duties.back[placed.scope][1])
             missing: Condition = [{ledger: frozenset(range(6)) - {LANDED, TWICE}}]
             missing += [{self.at[f"~{x}"]: frozenset(range(1, 6))} for x in wholes]
             yield from self._say(path, both(wanted, missing), _unwanted(path, 0, 1))
-        for path in self.inside:
-            by, _ = self._covered[path]
+        for path in self.duties.inside:
+            by, _ = self.duties.covered[path]
             when = both(
                 self._resting,
                 by[path],
@@ -396,7 +227,7 @@ class Rules:
             rows = self._starting(path)
             around = "the saga" if self.layout.scopes[scope].parent is None else scope
             text = f"{path} starts while {around} is turning back"
-            yield from self._mark("I5", path, text, rows, self._in(scope, _BACK))
+            yield from self._mark("I5", path, text, rows, self._in(scope, BACK))
             for pivot, surely in awaited.get(path, ()):
                 text = f"{path} starts before the pivot {pivot} is done"
                 open_ = {*_FORWARD, "stuck"}
