@@ -9,12 +9,14 @@ from saga_fsm.product._network import Field
 
 
 Cube: TypeAlias = Mapping[int, frozenset[int]]
-Condition: TypeAlias = list[Cube]
+Condition: TypeAlias = Sequence[Cube]
+ALWAYS: Condition = ({},)
+NEVER: Condition = ()
 
 
 def both(*conditions: Condition) -> Condition:
     """The conjunction of conditions, multiplied out."""
-    found: Condition = [{}]
+    found = ALWAYS
     for condition in conditions:
         found = [x for one in found for other in condition if (x := _meet(one, other)) is not None]
     return found

@@ -16,7 +16,7 @@ from saga_fsm.definition import Kind
 from saga_fsm.definition.layout import Layout
 from saga_fsm.machine import Machine
 from saga_fsm.machine._verdict import goes_back
-from saga_fsm.product._conditions import Condition, Reader, both
+from saga_fsm.product._conditions import ALWAYS, NEVER, Condition, Cube, Reader, both
 
 
 CLEAN = {"pending", "rejected", "compensated"}
@@ -73,7 +73,7 @@ class Duties:
         for path, scope in self.layout.scopes.items():
             always, if_around = goes_back(path)
             never = set(self.read.fields[self.read.at[path]].values) - always - if_around
-            around, not_around = ([], [{}]) if scope.parent is None else found[scope.parent]
+            around, not_around = (NEVER, ALWAYS) if scope.parent is None else found[scope.parent]
             yes = [*self._in(path, always), *both(self._in(path, if_around), around)]
             no = [
                 *self._in(path, never),
@@ -100,7 +100,7 @@ class Duties:
         """Per scope: by which saga it is accounted for as a whole, when; and when by none."""
         found: dict[str, tuple[dict[str, Condition], Condition]] = {}
         for path, scope in self.layout.scopes.items():
-            by, none = ({}, [{}]) if scope.parent is None else found[scope.parent]
+            by, none = ({}, ALWAYS) if scope.parent is None else found[scope.parent]
             if path in self.inside:
                 own, not_own = self._as_a_whole(path, scope.parent)
                 by = {**by, path: both(none, own)}
@@ -110,7 +110,7 @@ class Duties:
 
     def _as_a_whole(self, path: str, parent: str | None) -> tuple[Condition, Condition]:
         """When a saga is undone as one: turned back by itself it has nothing left that is done."""
-        back, not_back = ([], [{}]) if parent is None else self.back[parent]
+        back, not_back = (NEVER, ALWAYS) if parent is None else self.back[parent]
         units = sorted(self._units[path])
         gone = [one for unit in units for one in self._in(unit, {"done"})]
         left = both(*(self._but(unit, {"done"}) for unit in units))
@@ -130,8 +130,8 @@ class Duties:
         """When the machine's own list of a stuck run has this path, and when it has not."""
         automaton = self.machine.automata[self.read.at[path]]
         scope = automaton.scope
-        back, not_back = ([], [{}]) if scope is None else self._listed_back[scope]
-        yes, no = [], []
+        back, not_back = (NEVER, ALWAYS) if scope is None else self._listed_back[scope]
+        yes, no = list[Cube](), list[Cube]()
         for parent, around in ((True, back), (False, not_back)):
             names = {
                 name

@@ -185,7 +185,7 @@ class Rules:
                 when = both(stands, [{ledger: frozenset({value})}])
                 yield from self._say(path, when, _unwanted(path, times, 0))
             wanted = both(none, self._in(path, {"done"}), self.duties.back[placed.scope][1])
-            missing: Condition = [{ledger: frozenset(range(6)) - {LANDED, TWICE}}]
+            missing = [{ledger: frozenset(range(6)) - {LANDED, TWICE}}]
             missing += [{self.at[f"~{x}"]: frozenset(range(1, 6))} for x in wholes]
             yield from self._say(path, both(wanted, missing), _unwanted(path, 0, 1))
         for path in self.duties.inside:
