@@ -10,11 +10,11 @@ A node is one int: the number of its core, then the bits of the world's memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from saga_fsm.machine import Codes, State
-from saga_fsm.product import Guard, Network, Update, Values
+from saga_fsm.product import Command, Guard, Network, Update, Values
 
 
 Node: TypeAlias = int
@@ -69,14 +69,19 @@ class Cores:
         self._breaches: dict[int, list[tuple[int, Guard]]] = {}
         self._resting: dict[int, bool] = {}
         self._targets: dict[tuple[int, int], int] = {}
-        updates = [command.update for command in network.commands]
-        self._moves = [any(f < self.size for f, _ in update) for update in updates]
-        self._memories = [tuple(x for x in update if x[0] >= self.size) for update in updates]
+        self._made = [self._option(*x) for x in enumerate(network.commands)]
         # The rows of the machine that were taken.
         self.taken: set[int] = set()
         self._commands = _Sorted(self, [command.guard for command in network.commands])
-        self._forbidden = _Sorted(self, [one.guard for one in network.forbidden])
-        self._rest = self._parts(network.rest)[0]
+        # What is forbidden, by what many ask as well: that is looked at once.
+        shared: dict[Guard, list[int]] = {}
+        for number, one in enumerate(network.forbidden):
+            shared.setdefault(one.shared, []).append(number)
+        self._forbidden = [
+            (also, numbers, _Sorted(self, [network.forbidden[x].asks for x in numbers]))
+            for also, numbers in shared.items()
+        ]
+        self._rest = self.parts(network.rest)[0]
 
     @property
     def initial(self) -> Node:
@@ -108,17 +113,25 @@ class Cores:
         """Each command that is enabled here if the world's memory lets it."""
         found = self._options.get(core)
         if found is None:
-            found = self._options[core] = [
-                Option(number, self._moves[number], asks, self._memories[number])
-                for number, asks in sorted(self._commands.enabled(self.codes[core]), key=_first)
-            ]
+            numbers = sorted(number for number, _ in self._commands.enabled(self.codes[core]))
+            # In the order of the table, so that of several shortest runs the plainest is found.
+            found = self._options[core] = [self._made[number] for number in numbers]
         return found
 
     def breaches(self, core: int) -> list[tuple[int, Guard]]:
         """Each number of what is forbidden here, and what it asks of the world's memory."""
         found = self._breaches.get(core)
         if found is None:
-            found = self._breaches[core] = list(self._forbidden.enabled(self.codes[core]))
+            codes = self.codes[core]
+            found = self._breaches[core] = sorted(
+                (
+                    (numbers[x], asks)
+                    for also, numbers, forbidden in self._forbidden
+                    if all(codes[f] in allowed for f, allowed in also)
+                    for x, asks in forbidden.enabled(codes)
+                ),
+                key=_first,
+            )
         return found
 
     def resting(self, core: int) -> bool:
@@ -129,7 +142,7 @@ class Cores:
             found = self._resting[core] = all(codes[i] in allowed for i, allowed in self._rest)
         return found
 
-    def _parts(self, guard: Guard) -> tuple[Guard, Guard]:
+    def parts(self, guard: Guard) -> tuple[Guard, Guard]:
         """A guard's literals on the core, by their place in it, and those on the memory."""
         core = tuple(literal for literal in guard if literal[0] < self.size)
         return core, tuple(literal for literal in guard if literal[0] >= self.size)
@@ -139,6 +152,11 @@ class Cores:
         if number == len(self.codes):
             self.codes.append(codes)
         return number
+
+    def _option(self, number: int, command: Command) -> Option:
+        moves = any(f < self.size for f, _ in command.update)
+        memory = tuple(x for x in command.update if x[0] >= self.size)
+        return Option(number, moves, self.parts(command.guard)[1], memory)
 
     def target(self, core: int, number: int) -> int:
         """The core after a command that is enabled, settled; its rows count as taken."""
@@ -158,7 +176,6 @@ class Cores:
 
 
 def _first(found: tuple[int, Guard]) -> int:
-    # In the order of the table, so that of several shortest runs the plainest is found.
     return found[0]
 
 
@@ -166,34 +183,41 @@ class _Sorted:
     """Guards by the field that says most: which of them may hold is asked of every core."""
 
     def __init__(self, cores: Cores, guards: Sequence[Guard]) -> None:
-        self._always: list[tuple[int, Guard, Guard]] = []
-        self._where: list[tuple[int, dict[int, list[tuple[int, Guard, Guard]]]]] = []
-        by_field: dict[int, dict[int, list[tuple[int, Guard, Guard]]]] = {}
+        self._always: list[tuple[int, Guard]] = []
+        # Per field and value: those that ask for nothing else of the core, and those that do.
+        self._at: list[dict[int, tuple[list[tuple[int, Guard]], list[tuple[int, Guard, Guard]]]]]
+        self._at = [{} for _ in range(cores.size)]
         sizes = [len(field.values) for field in cores.network.fields]
         for number, whole in enumerate(guards):
-            guard, asks = cores._parts(whole)  # noqa: SLF001 - one class in two
+            guard, asks = cores.parts(whole)
             if not guard:
-                self._always.append((number, (), asks))
+                self._always.append((number, asks))
                 continue
             # A local state that is not the first one is rarer than the share of its field.
             home = min(guard, key=lambda x: (0 in x[1], len(x[1]) / sizes[x[0]]))
             others = tuple(literal for literal in guard if literal is not home)
             for value in home[1]:
-                there = by_field.setdefault(home[0], {}).setdefault(value, [])
-                there.append((number, others, asks))
-        self._where = sorted(by_field.items())
+                alone, more = self._at[home[0]].setdefault(value, ([], []))
+                if others:
+                    more.append((number, others, asks))
+                else:
+                    alone.append((number, asks))
 
-    def enabled(self, codes: Core) -> Iterator[tuple[int, Guard]]:
+    def enabled(self, codes: Core) -> list[tuple[int, Guard]]:
         """Number and demands on the memory of each guard that holds for a core."""
-        for number, _, asks in self._always:
-            yield number, asks
-        for i, by_value in self._where:
-            for number, others, asks in by_value.get(codes[i], ()):
+        found = list(self._always)
+        for i, value in enumerate(codes):
+            there = self._at[i].get(value)
+            if there is None:
+                continue
+            found += there[0]
+            for number, others, asks in there[1]:
                 for j, allowed in others:
                     if codes[j] not in allowed:
                         break
                 else:
-                    yield number, asks
+                    found.append((number, asks))
+        return found
 
 
 def state_of(network: Network, values: Sequence[int]) -> State:

@@ -13,7 +13,7 @@ from saga_fsm.checker._traces import Breach, trace
 from saga_fsm.machine import State
 from saga_fsm.path import Path
 from saga_fsm.ports import Progress
-from saga_fsm.product import Network, Values
+from saga_fsm.product import Command, Network, Values
 
 
 # Told after so many states: often enough for a line on a terminal, and nothing beside the search.
@@ -171,20 +171,19 @@ class _Table(dict[int, Arrows]):
 class _Entries(dict[int, Entry]):
     """What may happen in a core: per bits of memory that are asked for, a table."""
 
-    __slots__ = ("_deaf", "cores")
+    __slots__ = ("_deaf", "_masks", "cores")
 
     def __init__(self, cores: Cores) -> None:
         super().__init__()
         self.cores = cores
+        self._masks = [_touched(cores, command) for command in cores.network.commands]
         # What does not change the core is the same in all cores where it can happen.
         self._deaf: dict[tuple[int, ...], _Table] = {}
 
     def __missing__(self, core: int) -> Entry:
         groups: dict[int, list[Option]] = {}
         for option in self.cores.options(core):
-            touched = {f for f, _ in (*option.asks, *option.update)}
-            mask = sum((1 << self.cores.bits[f]) - 1 << self.cores.shift[f] for f in touched)
-            groups.setdefault(mask, []).append(option)
+            groups.setdefault(self._masks[option.command], []).append(option)
         found = self[core] = tuple((mask, self._table(core, x)) for mask, x in groups.items())
         return found
 
@@ -196,6 +195,12 @@ class _Entries(dict[int, Entry]):
         if known is None:
             known = self._deaf[key] = _Table(self.cores, core, options)
         return known
+
+
+def _touched(cores: Cores, command: Command) -> int:
+    """The bits of memory that a command reads or writes."""
+    fields = {f for f, _ in (*command.guard, *command.update) if f in cores.shift}
+    return sum((1 << cores.bits[f]) - 1 << cores.shift[f] for f in fields)
 
 
 class _Search:

@@ -15,6 +15,7 @@ from saga_fsm.product._network import (
     Network,
     Update,
     Values,
+    conjunction,
     holds,
     pruned,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Network",
     "Update",
     "Values",
+    "conjunction",
     "holds",
     "network_of",
     "pruned",

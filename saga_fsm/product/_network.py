@@ -71,18 +71,39 @@ class Forbidden(NamedTuple):
 
     Args:
         step: path of the step it is about, or empty.
-        guard: when it is so.
+        asks: when it is so.
         sayings: rule and sentence by the run's status there, or under "" for any.
+        shared: what it asks as well, as many do: one value, that a run is at rest for instance.
     """
 
     step: str
-    guard: Guard
+    asks: Guard
     sayings: Mapping[str, tuple[str, str]]
+    shared: Guard = ()
+
+    @property
+    def guard(self) -> Guard:
+        """All that it asks."""
+        return conjunction(self.asks, self.shared) or NOWHERE
 
     def said(self, status: str) -> tuple[str, str, str]:
         """Rule, step and sentence, where the run has this status."""
         rule, sentence = self.sayings.get(status) or self.sayings.get("") or ("I4", self.step)
         return rule, self.step, sentence
+
+
+# Asks for no value at all of the first field.
+NOWHERE: Guard = ((0, frozenset()),)
+
+
+def conjunction(one: Iterable[Literal], other: Iterable[Literal]) -> Guard | None:
+    """Both guards; None where they exclude each other."""
+    joined = dict(one)
+    for f, allowed in other:
+        joined[f] = joined[f] & allowed if f in joined else allowed
+        if not joined[f]:
+            return None
+    return tuple(joined.items())
 
 
 @attrs.frozen(eq=False)
@@ -162,21 +183,7 @@ def pruned(network: Network) -> Network:
     Each field is taken by itself, to a fixpoint; what is left has the same runs. A guard asks only
     for values that are left and not for what always holds.
     """
-    reached = [{0} for _ in network.fields]
-    waiting = [*network.commands, *network.internal]
-    live: set[int] = set()
-    while True:
-        blocked = []
-        for command in waiting:
-            if any(allowed.isdisjoint(reached[f]) for f, allowed in command.guard):
-                blocked.append(command)
-                continue
-            live.add(id(command))
-            for f, x in command.update:
-                reached[f].add(x)
-        if len(blocked) == len(waiting):
-            break
-        waiting = blocked
+    reached, live = _reached(network)
     fresh = [{x: i for i, x in enumerate(sorted(values))} for values in reached]
 
     def narrow(guard: Guard) -> Guard | None:
@@ -199,11 +206,16 @@ def pruned(network: Network) -> Network:
             if id(command) in live
         )
 
+    many = {id(one.shared): one.shared for one in network.forbidden}
+    shared = {key: narrow(guard) for key, guard in many.items()}
+    by_field = {key: dict(guard or ()) for key, guard in shared.items()}
     forbidden = []
     for one in network.forbidden:
-        guard = narrow(one.guard)
-        if guard is not None:
-            forbidden.append(one._replace(guard=guard))
+        asks, also, excludes = narrow(one.asks), shared[id(one.shared)], by_field[id(one.shared)]
+        if asks is None or also is None:
+            continue
+        if all(f not in excludes or not allowed.isdisjoint(excludes[f]) for f, allowed in asks):
+            forbidden.append(one._replace(asks=asks, shared=also))
     rest = narrow(network.rest)
     return attrs.evolve(
         network,
@@ -211,8 +223,31 @@ def pruned(network: Network) -> Network:
         commands=kept(network.commands),
         internal=kept(network.internal),
         forbidden=tuple(forbidden),
-        rest=((0, frozenset[int]()),) if rest is None else rest,
+        rest=NOWHERE if rest is None else rest,
     )
+
+
+def _reached(network: Network) -> tuple[list[set[int]], set[int]]:
+    """The values that each field by itself can come to, and the commands that may be enabled."""
+    reached = [{0} for _ in network.fields]
+    live: set[int] = set()
+    # Who is blocked waits for the field that blocks it.
+    waiting: list[list[Command]] = [[] for _ in network.fields]
+    todo: list[Command] = [*network.commands, *network.internal]
+    while todo:
+        command = todo.pop()
+        for f, allowed in command.guard:
+            if allowed.isdisjoint(reached[f]):
+                waiting[f].append(command)
+                break
+        else:
+            live.add(id(command))
+            for f, x in command.update:
+                if x not in reached[f]:
+                    reached[f].add(x)
+                    todo += waiting[f]
+                    waiting[f] = []
+    return reached, live
 
 
 def _narrowed(field: Field, reached: set[int]) -> Field:

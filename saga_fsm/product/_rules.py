@@ -18,7 +18,7 @@ from saga_fsm.machine._alphabet import BROKEN, OWING
 from saga_fsm.product._conditions import Condition, Cube, Reader, both
 from saga_fsm.product._duties import BACK, CLEAN, OPEN, Duties
 from saga_fsm.product._environment import LANDED, NONE, TWICE
-from saga_fsm.product._network import Field, Forbidden, Guard, Literal
+from saga_fsm.product._network import NOWHERE, Field, Forbidden, Guard, Literal, conjunction
 from saga_fsm.product._pivots import awaited_by, made_final
 
 
@@ -77,18 +77,19 @@ class Rules:
         self._in, self._but = self.read.among, self.read.but
         self.duties = Duties(layout, machine, self.read)
         self._locks = list(_locks(layout)) if locks else []
-        self._automata = range(len(machine.automata))
-        quiet = [self.read.coded(v, OWING, among=False) for v in self._automata]
-        full = [len(self.fields[v].values) for v in self._automata]
-        self._at_rest: Cube = {v: x for v, x in enumerate(quiet) if len(x) < full[v]}
+        automata = range(len(machine.automata))
+        quiet = [self.read.coded(v, OWING, among=False) for v in automata]
+        full = [len(self.fields[v].values) for v in automata]
+        at_rest: Cube = {v: x for v, x in enumerate(quiet) if len(x) < full[v]}
         begun = self._but(machine.automata[0].path, {"pending"})
-        self._resting = both([self._at_rest], begun)
-        alive: Cube = {} if up is None else {up: frozenset({0})}
-        self.rest: Guard = tuple(both(self._resting, [alive])[0].items())
-        self._unbroken: Cube = {v: self.read.coded(v, BROKEN, among=False) for v in self._automata}
+        (resting,) = both([at_rest], begun)
+        # What many rules ask is made once and shared: there are as many rules as steps.
+        self._resting: Guard = tuple(resting.items())
+        unbroken = ((v, self.read.coded(v, BROKEN, among=False)) for v in automata)
+        self._sound = conjunction(self._resting, unbroken) or NOWHERE
+        self.rest = self._resting if up is None else (*self._resting, (up, frozenset({0})))
+        self._by_first = self._starting_rows()
         self.marks = [*self._starts(), *self._ends()]
-
-    # ------------------------------------------------------------------ reading the fields
 
     # ------------------------------------------------------------------ what no state may be
 
@@ -103,12 +104,14 @@ class Rules:
         yield from self._let_go()
 
     def _say(
-        self, step: str, when: Condition, sayings: Mapping[str, tuple[str, str]]
+        self,
+        step: str,
+        when: Condition,
+        sayings: Mapping[str, tuple[str, str]],
+        shared: Guard = (),
     ) -> Iterator[Forbidden]:
         for one in when:
-            # What is asked of few comes first: most states fail there.
-            guard = sorted(one.items(), key=lambda literal: literal[0] in self._at_rest)
-            yield Forbidden(step, tuple(guard), sayings)
+            yield Forbidden(step, tuple(one.items()), sayings, shared)
 
     def _twice(self) -> Iterator[Forbidden]:
         for path, placed in self.layout.steps.items():
@@ -148,9 +151,8 @@ class Rules:
 
     def _deadlock(self) -> Iterator[Forbidden]:
         root = self.machine.automata[0].path
-        when = both(self._resting, self._but(root, _ENDED), [self._unbroken])
         text = "at rest, with no end and nothing that gave up: a deadlock"
-        yield from self._say("", when, {"": ("I4", text)})
+        yield from self._say("", self._but(root, _ENDED), {"": ("I4", text)}, self._sound)
 
     def _lists(self) -> Iterator[Forbidden]:
         """I3: what is owed is listed, all of it and nothing else; I1, I2: at an end it is not."""
@@ -164,54 +166,51 @@ class Rules:
                 _COMPENSATED: ("I2", f"compensated, {open_}"),
                 _STUCK: ("I3", f"stuck, and {path}, which is open, is not listed"),
             }
-            yield from self._say(path, both(self._resting, owed, unlisted), sayings)
-            when = both(self._resting, ended, [self._unbroken], owed, listed)
-            yield from self._say(path, when, sayings)
+            yield from self._say(path, both(owed, unlisted), sayings, self._resting)
+            yield from self._say(path, both(ended, owed, listed), sayings, self._sound)
             text = f"stuck, and {path} is listed, for which nothing is owed"
-            when = both(self._resting, not_ended, settled, listed)
-            yield from self._say(path, when, {"": ("I3", text)})
+            when = both(not_ended, settled, listed)
+            yield from self._say(path, when, {"": ("I3", text)}, self._resting)
 
     def _nets(self) -> Iterator[Forbidden]:
         """I1 to I3: whose effect stands, and whose is missing."""
         for path, placed in self.layout.steps.items():
             if placed.kind is Kind.READONLY:
                 continue
-            none = both(self._resting, self.duties.covered[placed.scope][1])
+            none = self.duties.covered[placed.scope][1]
             wholes = [x for x in self.duties.around(placed.scope) if x in self.duties.inside]
             unwhole: Cube = {self.at[f"~{x}"]: frozenset({NONE}) for x in wholes}
             ledger = self.at[f"~{path}"]
             stands = both(none, self._in(path, CLEAN), [unwhole])
             for value, times in ((LANDED, 1), (TWICE, 2)):
                 when = both(stands, [{ledger: frozenset({value})}])
-                yield from self._say(path, when, _unwanted(path, times, 0))
+                yield from self._say(path, when, _unwanted(path, times, 0), self._resting)
             wanted = both(none, self._in(path, {"done"}), self.duties.back[placed.scope][1])
             missing = [{ledger: frozenset(range(6)) - {LANDED, TWICE}}]
             missing += [{self.at[f"~{x}"]: frozenset(range(1, 6))} for x in wholes]
-            yield from self._say(path, both(wanted, missing), _unwanted(path, 0, 1))
+            when = both(wanted, missing)
+            yield from self._say(path, when, _unwanted(path, 0, 1), self._resting)
         for path in self.duties.inside:
             by, _ = self.duties.covered[path]
             when = both(
-                self._resting,
                 by[path],
                 self._in(path, {"compensated"}),
                 [{self.at[f"~{path}"]: frozenset({NONE})}],
             )
             text = f"{path} counts as undone as a whole, and nothing undid it"
-            yield from self._say(path, when, {"": ("I2", text)})
+            yield from self._say(path, when, {"": ("I2", text)}, self._resting)
 
     def _let_go(self) -> Iterator[Forbidden]:
         """I11: a semantic lock is let go by the undo, or by a retriable that names it."""
         root = self.machine.automata[0].path
         for path, lock, releases in self._locks:
             when = both(
-                self._resting,
                 self._in(root, {"done"}),
-                [self._unbroken],
                 self._in(path, {"done"}),
                 *(self._but(one, {"done"}) for one in releases),
             )
             text = f"completed, and nothing let go of the lock '{lock}' of {path}"
-            yield from self._say(path, when, {"": ("I11", text)})
+            yield from self._say(path, when, {"": ("I11", text)}, self._sound)
 
     # ------------------------------------------------------------------ what no row may do
 
@@ -224,7 +223,7 @@ class Rules:
         }
         awaited = awaited_by(self.layout)
         for path, scope in scope_of.items():
-            rows = self._starting(path)
+            rows = self._by_first.get(self.machine.index[path], [])
             around = "the saga" if self.layout.scopes[scope].parent is None else scope
             text = f"{path} starts while {around} is turning back"
             yield from self._mark("I5", path, text, rows, self._in(scope, BACK))
@@ -234,14 +233,17 @@ class Rules:
                 early = self._but(pivot, {"done"}) if surely else self._in(pivot, open_)
                 yield from self._mark("I7", path, text, rows, early)
 
-    def _starting(self, path: str) -> list[int]:
-        v = self.machine.index[path]
-        first = self.machine.automata[v].locals[0]
-        return [
-            number
-            for number, row in enumerate(self.machine.rows)
-            if first in dict(row.guard).get(v, ()) and dict(row.update).get(v, first) != first
-        ]
+    def _starting_rows(self) -> dict[int, list[int]]:
+        """Per automaton: the rows by which it leaves its first local state."""
+        automata = self.machine.automata
+        found: dict[int, list[int]] = {}
+        for number, row in enumerate(self.machine.rows):
+            asked = dict(row.guard)
+            for v, code in row.update:
+                first = automata[v].locals[0]
+                if code != first and first in asked.get(v, ()):
+                    found.setdefault(v, []).append(number)
+        return found
 
     def _ends(self) -> Iterator[Mark]:
         """I9: a run that has ended stays as it is."""

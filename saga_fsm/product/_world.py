@@ -33,6 +33,7 @@ from saga_fsm.product._network import (
     Literal,
     Network,
     Update,
+    conjunction,
     pruned,
 )
 from saga_fsm.product._rules import Mark, Rules
@@ -198,7 +199,7 @@ class _World:
             yield Command(token, says, tuple(asks), update)
             return
         for number, row in self.by_event.get(event, ()):
-            guard = _both(asks, self._guard(row))
+            guard = conjunction(self._guard(row), asks)
             if guard is not None:
                 yield Command(token, says, guard, (*self._update(row), *update), number, event)
 
@@ -249,16 +250,15 @@ class _World:
         return frozenset(value[code] for code in codes if code in value)
 
     def _marked(self, commands: Iterable[Command]) -> Iterator[Command]:
-        """
-        Where a rule forbids a row in some states, taking it there is written down.
-
-        A right table does not have such rows, and is not touched.
-        """
+        """Where a rule forbids a row in some states, taking it there is written down."""
+        by_row: dict[int, list[tuple[int, Mark]]] = {}
+        for number, mark in enumerate(self.rules.marks, 1):
+            for row in mark.rows:
+                by_row.setdefault(row, []).append((number, mark))
         for command in commands:
             parts = [command]
-            for number, mark in enumerate(self.rules.marks, 1):
-                if command.row in mark.rows:
-                    parts = [x for one in parts for x in self._split(one, mark, number)]
+            for number, mark in by_row.get(command.row, ()):
+                parts = [x for one in parts for x in self._split(one, mark, number)]
             yield from parts
 
     def _split(self, command: Command, mark: Mark, number: int) -> Iterator[Command]:
@@ -285,13 +285,3 @@ def _field(automaton: Automaton) -> Field:
         for code in automaton.locals
     )
     return Field(automaton.path, names, automaton.locals)
-
-
-def _both(asks: Sequence[Literal], guard: Guard) -> Guard | None:
-    """The conjunction of two guards; None where it cannot hold."""
-    joined = dict(guard)
-    for f, allowed in asks:
-        joined[f] = joined[f] & allowed if f in joined else allowed
-        if not joined[f]:
-            return None
-    return tuple(joined.items())
