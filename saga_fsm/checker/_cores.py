@@ -69,6 +69,11 @@ class Cores:
         self._breaches: dict[int, list[tuple[int, Guard]]] = {}
         self._resting: dict[int, bool] = {}
         self._targets: dict[tuple[int, int], int] = {}
+        # Each command without what it does to the memory.
+        self._inner = [
+            one._replace(update=tuple(x for x in one.update if x[0] < self.size))
+            for one in network.commands
+        ]
         self._made = [self._option(*x) for x in enumerate(network.commands)]
         # The rows of the machine that were taken.
         self.taken: set[int] = set()
@@ -162,12 +167,11 @@ class Cores:
         """The core after a command that is enabled, settled; its rows count as taken."""
         found = self._targets.get((core, number))
         if found is None:
-            command = self.network.commands[number]
-            changes = tuple(x for x in command.update if x[0] < self.size)
+            command = self._inner[number]
             found = core
-            if changes:
+            if command.update:
                 now = self._thaw(self.codes[core])
-                self.taken.update(self.network.take(command._replace(update=changes), now))
+                self.taken.update(self.network.take(command, now))
                 found = self._number(self._freeze(now))
             elif command.row >= 0:
                 self.taken.add(command.row)
@@ -187,6 +191,7 @@ class _Sorted:
         # Per field and value: those that ask for nothing else of the core, and those that do.
         self._at: list[dict[int, tuple[list[tuple[int, Guard]], list[tuple[int, Guard, Guard]]]]]
         self._at = [{} for _ in range(cores.size)]
+        self._first: set[int] = set()
         sizes = [len(field.values) for field in cores.network.fields]
         for number, whole in enumerate(guards):
             guard, asks = cores.parts(whole)
@@ -196,6 +201,8 @@ class _Sorted:
             # A local state that is not the first one is rarer than the share of its field.
             home = min(guard, key=lambda x: (0 in x[1], len(x[1]) / sizes[x[0]]))
             others = tuple(literal for literal in guard if literal is not home)
+            if 0 in home[1]:
+                self._first.add(home[0])
             for value in home[1]:
                 alone, more = self._at[home[0]].setdefault(value, ([], []))
                 if others:
@@ -206,8 +213,9 @@ class _Sorted:
     def enabled(self, codes: Core) -> list[tuple[int, Guard]]:
         """Number and demands on the memory of each guard that holds for a core."""
         found = list(self._always)
+        # Most fields are as they were at first, and little asks for that.
         for i, value in enumerate(codes):
-            there = self._at[i].get(value)
+            there = self._at[i].get(value) if value or i in self._first else None
             if there is None:
                 continue
             found += there[0]
