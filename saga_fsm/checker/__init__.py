@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._flow import flow
 from saga_fsm.checker._ignored import of_table
 from saga_fsm.checker._never import NeverTaken, Untaken
@@ -50,11 +51,12 @@ _FAIRNESS = (
 )
 
 
-def check(
+def check(  # noqa: PLR0913 - what is checked, and how far
     saga: Saga[Any, Any, Any],
     *,
     without: Iterable[str] = (),
     limit: int = 1_000_000,
+    memory: int | None = None,
     engine: str = "auto",
     progress: Progress | None = None,
 ) -> Report:
@@ -80,16 +82,16 @@ def check(
         without: faults to leave out, of "crash" and "second_owner"; the verdict is then at best
             "incomplete".
         limit: the largest number of states.
+        memory: about how many bytes the search may take; None for as many as there are.
         engine: "auto", or "plain": breadth-first search, state by state.
         progress: called every few thousand states with how far the search is.
 
     Raises:
-        ValueError: an unknown fault in ``without``, an unknown engine, or a limit below 1.
+        ValueError: an unknown fault in ``without``, an unknown engine, a limit or memory below 1.
     """
     if engine not in _ENGINES:
         raise ValueError(f"engine {engine!r} is not known: there are {', '.join(_ENGINES)}")
-    if type(limit) is not int or limit < 1:
-        raise ValueError(f"limit is {limit!r}\n  Give a number of states, 1 or more.")
+    bounds = Bounds(limit, memory)
     left_out = frozenset(without)
     if unknown := left_out - _REMOVABLE:
         message = f"cannot leave out {sorted(unknown)}: known are {sorted(_REMOVABLE)}"
@@ -97,8 +99,8 @@ def check(
     layout = lay_out(saga)
     machine = compile_saga(saga)
     network = network_of(layout, machine, crashes=not left_out >= _REMOVABLE)
-    explored = search(network, limit=limit, progress=progress)
-    return _report(saga, machine, explored, left_out, limit)
+    explored = search(network, limit=limit, memory=memory, progress=progress)
+    return _report(saga, machine, explored, left_out, bounds)
 
 
 def _report(
@@ -106,7 +108,7 @@ def _report(
     machine: Machine,
     explored: Explored,
     left_out: frozenset[str],
-    limit: int,
+    bounds: Bounds,
 ) -> Report:
     """What a search has found, beside what the definition shows, and the verdict on both."""
     layout, needs = lay_out(saga), Needs(saga)
@@ -137,8 +139,10 @@ def _report(
         fairness=_FAIRNESS,
         faults=tuple(fault for fault in _FAULTS if fault not in left_out),
         without=tuple(sorted(left_out)),
-        bounds=tuple(_bounds(layout, limit)),
-        limit=limit,
+        bounds=tuple(_bounded(layout, bounds)),
+        limit=bounds.limit,
+        memory=bounds.memory,
+        short_of=explored.short_of,
         complete=explored.complete,
         interrupted=interrupted,
         needs=needs,
@@ -158,8 +162,10 @@ def _lacking(explored: Explored, needs: Needs) -> Iterable[Finding]:
     return () if needs.promised_whole and not explored.breaches else needs.shown.values()
 
 
-def _bounds(layout: Layout, limit: int) -> Iterator[str]:
-    yield f"at most {limit:,} states"
+def _bounded(layout: Layout, bounds: Bounds) -> Iterator[str]:
+    yield f"at most {bounds.limit:,} states"
+    if bounds.memory is not None:
+        yield f"at most {bounds.memory:,} bytes"
     yield "every number of attempts"
     for path, block in layout.decisions.items():
         if isinstance(block, PlacedEach):

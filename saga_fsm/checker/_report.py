@@ -74,6 +74,8 @@ class Report:
         without: what was left out on request; a saga is never called safe under fewer faults.
         bounds: what was searched up to a bound only.
         limit: the bound on states.
+        memory: the bound on the bytes that the search may take; None for none.
+        short_of: what a search that did not come to its end was short of, "states" or "memory".
         complete: whether the search came to its end.
         interrupted: the user ended the search; it is then at best "incomplete".
     """
@@ -91,6 +93,8 @@ class Report:
     without: tuple[str, ...]
     bounds: tuple[str, ...]
     limit: int
+    memory: int | None
+    short_of: str
     complete: bool
     interrupted: bool
     _needs: Needs = attrs.field(alias="needs", repr=False, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -18,6 +19,8 @@ from saga_fsm.product import Command, Network, Values
 
 # Told after so many states: often enough for a line on a terminal, and nothing beside the search.
 _TELL = 4_096
+# Of memory, measured: a state, a move, and each field of a core with what may happen there.
+_STATE, _MOVE, _CORE_FIELD = 150, 4, 40
 # How many commands are enabled, and what those that lead elsewhere add to the node.
 Arrows: TypeAlias = tuple[int, tuple[int, ...]]
 Entry: TypeAlias = tuple[tuple[int, "_Table"], ...]
@@ -28,8 +31,9 @@ class Explored:
     """
     What a search saw.
 
-    ``complete`` is False when a limit or an interrupt cut it short; ``taken`` are the numbers of
-    the machine's rows that were taken; ``reached`` the local states of each automaton.
+    ``complete`` is False when a limit or an interrupt cut it short; ``short_of`` says of what,
+    "states" or "memory"; ``taken`` are the numbers of the machine's rows that were taken;
+    ``reached`` the local states of each automaton.
     """
 
     states: int
@@ -40,12 +44,14 @@ class Explored:
     breaches: tuple[Breach, ...]
     taken: frozenset[int]
     reached: tuple[frozenset[int], ...]
+    short_of: str = ""
 
 
 def search(
     network: Network,
     *,
     limit: int,
+    memory: int | None = None,
     first_only: bool = False,
     progress: Progress | None = None,
 ) -> Explored:
@@ -55,10 +61,11 @@ def search(
     Args:
         network: machine and environment.
         limit: the largest number of states; over it the search is not complete.
+        memory: the same in bytes that the search may take, roughly; None for no such bound.
         first_only: stop at the first breach.
         progress: is told how far the search is, now and then.
     """
-    exploring = _Search(Cores(network), limit, first_only=first_only, progress=progress)
+    exploring = _Search(Cores(network), limit, memory, first_only=first_only, progress=progress)
     complete = interrupted = False
     try:
         complete = exploring.run()
@@ -122,7 +129,7 @@ def graph_of(network: Network, *, limit: int, progress: Progress | None = None) 
         progress: is told how far the search is, now and then.
     """
     blind = attrs.evolve(network, forbidden=())
-    exploring = _Search(Cores(blind), limit, first_only=False, progress=progress)
+    exploring = _Search(Cores(blind), limit, None, first_only=False, progress=progress)
     complete = exploring.run()
     return exploring.graph(complete=complete)
 
@@ -130,7 +137,7 @@ def graph_of(network: Network, *, limit: int, progress: Progress | None = None) 
 def reached_within(network: Network, *, limit: int) -> Explored:
     """What is reached and taken within so many states, whatever is broken there."""
     blind = attrs.evolve(network, forbidden=())
-    exploring = _Search(Cores(blind), limit, first_only=False, progress=None)
+    exploring = _Search(Cores(blind), limit, None, first_only=False, progress=None)
     complete = exploring.run()
     return exploring.explored(complete=complete)
 
@@ -207,10 +214,18 @@ class _Search:
     """One search: the nodes in the order found, who found them, and the arrows between them."""
 
     def __init__(
-        self, cores: Cores, limit: int, *, first_only: bool, progress: Progress | None
+        self,
+        cores: Cores,
+        limit: int,
+        memory: int | None,
+        *,
+        first_only: bool,
+        progress: Progress | None,
     ) -> None:
         self.cores = cores
         self.limit = limit
+        self.memory = math.inf if memory is None else memory
+        self.short_of = ""
         self.first_only = first_only
         self.progress = progress
         self.nodes: list[Node] = [cores.initial]
@@ -259,10 +274,21 @@ class _Search:
                     targets.append(found)
             ends.append(len(targets))
             if len(nodes) > self.limit:
+                self.short_of = "states"
                 return False
-            if self.progress is not None and len(ends) % _TELL == 0:
-                self.progress(len(nodes), self.transitions, len(nodes) - len(ends), self.depth)
+            if len(ends) % _TELL == 0 and not self._go_on():
+                return False
         return True
+
+    def _go_on(self) -> bool:
+        """Tell how far it is; False where there is no more room."""
+        states, waiting = len(self.nodes), len(self.nodes) - len(self.ends)
+        if self.progress is not None:
+            self.progress(states, self.transitions, waiting, self.depth)
+        cores = len(self.cores.codes) * self.cores.size * _CORE_FIELD
+        if states * _STATE + len(self.targets) * _MOVE + cores > self.memory:
+            self.short_of = "memory"
+        return not self.short_of
 
     def _suspects(self, core: int) -> bool:
         return bool(self.cores.breaches(core))
@@ -291,6 +317,7 @@ class _Search:
             breaches=tuple(self.breaches.values()),
             taken=frozenset(self.cores.taken),
             reached=reached_by(self.cores),
+            short_of=self.short_of,
         )
 
     def look_for_livelock(self) -> None:

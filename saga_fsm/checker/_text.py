@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from saga_fsm.checker._report import Finding, Report
 
 _WIDTH = 100
+_CUT = {
+    "": ("not everything was looked at", "a larger limit="),
+    "states": ("there are more than {0.limit:,} states", "a larger limit="),
+    "memory": ("the search takes more than {0.memory:,} bytes", "a larger memory="),
+}
 # How the message of a missing promise begins.
 PROMISE = "the participant of "
 
@@ -32,7 +37,8 @@ def lines_of(report: Report) -> Iterator[str]:
     if report.interrupted:
         yield "  interrupted: only what was explored until then is said here"
     elif not report.complete:
-        yield f"  cut short: there are more than {report.limit:,} states; a larger limit= goes on"
+        what, goes_on = _CUT[report.short_of]
+        yield f"  cut short: {what.format(report)}; {goes_on} goes on"
     yield from ("  " + line for line in _findings(report.findings))
 
 

@@ -51,6 +51,7 @@ def test_{name}():
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with a schema number.")
 @click.option("--engine", type=click.Choice(["auto", "plain"]), default="auto", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), default=1_000_000, show_default=True)
+@click.option("--memory", type=click.IntRange(min=1), help="MiB that the search may take, about.")
 @click.option(
     "--draw",
     "picture",
@@ -64,7 +65,14 @@ def test_{name}():
     help="FILE.py: a pytest that plays the counterexample on the real runner.",
 )
 def check(  # noqa: PLR0913 - one a switch
-    *, target: str, as_json: bool, engine: str, limit: int, picture: Path | None, test: Path | None
+    *,
+    target: str,
+    as_json: bool,
+    engine: str,
+    limit: int,
+    memory: int | None,
+    picture: Path | None,
+    test: Path | None,
 ) -> int:
     """Check the saga at TARGET (module:name or file.py:name) under every fault."""
     from saga_fsm.checker import check as check_saga
@@ -78,7 +86,8 @@ def check(  # noqa: PLR0913 - one a switch
         progress(states, frontier)
 
     try:
-        report = check_saga(load(target), engine=engine, limit=limit, progress=told)
+        room = None if memory is None else memory << 20
+        report = check_saga(load(target), engine=engine, limit=limit, memory=room, progress=told)
     finally:
         progress.end()
     click.echo(report.to_json() if as_json else str(report))

@@ -1,5 +1,5 @@
 """
-Prints how soon each planted bug is found in a saga of 12 steps: ``python -m tests.benchmarks.bugs``.
+Prints how soon planted bugs are found in a saga of 12 steps: ``python -m tests.benchmarks.bugs``.
 
 The bugs are those of tests/quality, each in its own small saga; steps are put before it until there
 are 12. The time is that of the network and of the search to the first, and so shortest, run.

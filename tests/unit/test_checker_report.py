@@ -285,3 +285,12 @@ def test_never_taken_is_a_value() -> None:
     saga = Saga("s", C("a"), contract=GUARDED)
     assert check(saga).never_taken == check(saga).never_taken
     assert isinstance(check(saga).never_taken[0], NeverTaken)
+
+
+def test_a_memory_limit_ends_the_search_and_is_said() -> None:
+    """A search that has no more room is incomplete, says so, and what would help."""
+    saga = Saga("wide", parallel(*(C(name) for name in "abcd")), contract=GUARDED)
+    report = check(saga, memory=2_000_000)
+    assert (report.verdict, report.short_of, report.complete) == ("incomplete", "memory", False)
+    assert "takes more than 2,000,000 bytes; a larger memory= goes on" in str(report)
+    assert check(saga, limit=3_000).short_of == "states"

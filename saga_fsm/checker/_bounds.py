@@ -1,0 +1,29 @@
+"""How far a search may go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+
+def _at_least_one(_: Any, field: attrs.Attribute[Any], value: object) -> None:
+    if value is None and field.name == "memory":
+        return
+    if type(value) is not int or value < 1:
+        what = {"limit": "states", "memory": "bytes"}[field.name]
+        raise ValueError(f"{field.name} is {value!r}\n  Give a number of {what}, 1 or more.")
+
+
+@attrs.frozen
+class Bounds:
+    """
+    How far a search may go; what is cut short is never called safe.
+
+    Args:
+        limit: the largest number of states.
+        memory: about how many bytes it may take; None for as many as there are.
+    """
+
+    limit: int = attrs.field(validator=_at_least_one)
+    memory: int | None = attrs.field(default=None, validator=_at_least_one)
