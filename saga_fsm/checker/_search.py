@@ -315,7 +315,7 @@ class _Search:
             complete=complete,
             interrupted=interrupted,
             breaches=tuple(self.breaches.values()),
-            taken=frozenset(self.cores.taken),
+            taken=frozenset(self.cores.taken - {-1}),
             reached=reached_by(self.cores),
             short_of=self.short_of,
         )

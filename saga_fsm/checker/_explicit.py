@@ -1,0 +1,218 @@
+"""
+Breadth-first search of whole levels at once, in NumPy: exact counts, shortest paths.
+
+The same states, moves, depth and breaches as the plain search has, tens of times as fast where a
+level is wide.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from saga_fsm.checker._bounds import Bounds
+from saga_fsm.checker._cores import state_of
+from saga_fsm.checker._numbering import Numbering
+from saga_fsm.checker._packed import Batch, Limbs, Numbers, Packing, Settling, takings
+from saga_fsm.checker._search import Explored
+from saga_fsm.checker._traces import Breach, trace
+from saga_fsm.path import Path
+from saga_fsm.ports import Progress
+from saga_fsm.product import Network
+
+
+# So many states are looked at together: larger arrays leave the caches.
+_CHUNK = 1 << 16
+
+
+def explore(network: Network, bounds: Bounds, *, progress: Progress | None = None) -> Explored:
+    """
+    Explore from the start, nearest first; one breach per rule and step, each by a shortest run.
+
+    Args:
+        network: machine and environment.
+        bounds: how far.
+        progress: is told how far the search is, now and then.
+    """
+    exploring = _Exploring(network, bounds, progress)
+    complete = interrupted = False
+    try:
+        complete = exploring.run()
+        if complete:
+            exploring.look_for_livelock()
+    except KeyboardInterrupt:
+        complete, interrupted = False, True
+    return exploring.explored(complete=complete, interrupted=interrupted)
+
+
+class _Exploring:
+    def __init__(self, network: Network, bounds: Bounds, progress: Progress | None) -> None:
+        self.network = network
+        self.bounds = bounds
+        self.progress = progress
+        self.packing = Packing(network)
+        self.takings = takings(self.packing)
+        self.rest = self.packing.asked(network.rest)
+        self.forbidden = [
+            (one, self.packing.asked(one.asks), self.packing.asked(one.shared))
+            for one in network.forbidden
+        ]
+        self.settling = Settling(self.packing)
+        self.numbering = Numbering(self.packing.limbs)
+        self.numbering.number(self.packing.pack(network.initial))
+        self.parents: list[npt.NDArray[np.int32]] = [np.zeros(1, np.int32)]
+        # Per chunk: from where to where its moves lead.
+        self.edges: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]] = []
+        self.transitions = 0
+        self.depth = 0
+        self.taken: set[int] = set()
+        self.breaches: dict[tuple[str, str], Breach] = {}
+        self.short_of = ""
+
+    # ------------------------------------------------------------------ level by level
+
+    def run(self) -> bool:
+        """Whether the search came to its end."""
+        start = 0
+        while start < self.numbering.size:
+            # Levels, the last and empty one included, as the specification counts them.
+            self.depth += 1
+            end = self.numbering.size
+            for begin in range(start, end, _CHUNK):
+                self._expand(begin, min(begin + _CHUNK, end))
+                if not self._go_on(min(begin + _CHUNK, end)):
+                    self.depth += self.numbering.size > end
+                    return False
+            start = end
+        return True
+
+    def _expand(self, begin: int, end: int) -> None:
+        """Look at the states of these numbers, and take every command that is enabled there."""
+        batch = Batch(self.packing, self.numbering.states[:, begin:end].copy())
+        self._look(batch, begin)
+        sources: list[Numbers] = []
+        still: list[Limbs] = []
+        moved_sources: list[Numbers] = []
+        moved: list[Limbs] = []
+        written: set[int] = set()
+        for guard, row, change, wakes in self.takings:
+            found = batch.where(guard)
+            if not len(found):
+                continue
+            self.transitions += len(found)
+            self.taken.add(row)
+            if not change:
+                continue
+            after = batch.limbs[:, found]
+            for limb, keep, put in change:
+                after[limb] = after[limb] & keep | put
+            (moved if wakes else still).append(after)
+            (moved_sources if wakes else sources).append(found)
+            written |= wakes
+        if moved:
+            settled = Batch(self.packing, np.concatenate(moved, axis=1))
+            self.settling.settle(settled, written)
+            still.append(settled.limbs)
+            sources += moved_sources
+        if still:
+            self._arrive(np.concatenate(sources) + begin, np.concatenate(still, axis=1))
+
+    def _arrive(self, sources: Numbers, states: Limbs) -> None:
+        numbers, new = self.numbering.number(states)
+        self.parents.append(sources[new].astype(np.int32))
+        self.edges.append((sources.astype(np.int32), numbers.astype(np.int32)))
+
+    def _go_on(self, looked_at: int) -> bool:
+        """Tell how far it is; False where there is no more room."""
+        states = self.numbering.size
+        if self.progress is not None:
+            self.progress(states, self.transitions, states - looked_at, self.depth)
+        memory = self.numbering.bytes + 8 * sum(len(one) for one, _ in self.edges) + 4 * states
+        if states > self.bounds.limit:
+            self.short_of = "states"
+        elif self.bounds.memory is not None and memory > self.bounds.memory:
+            self.short_of = "memory"
+        return not self.short_of
+
+    # ------------------------------------------------------------------ what is wrong
+
+    def _look(self, batch: Batch, begin: int) -> None:
+        """Keep the first breach of each rule at each step: by distance, so the nearest."""
+        shared: dict[int, npt.NDArray[np.bool_] | bool] = {}
+        for one, guard, many in self.forbidden:
+            also = shared.get(id(one.shared))
+            if also is None:
+                also = shared[id(one.shared)] = batch.holds(many)
+                if also is not True and also is not False and not also.any():
+                    also = shared[id(one.shared)] = False
+            if also is False:
+                continue
+            asks = batch.holds(guard)
+            both = asks if also is True else also if asks is True else asks & also
+            if both is False:
+                continue
+            found = np.arange(batch.size) if both is True else both.nonzero()[0]
+            for number in self._kinds(batch, found, several=len(one.sayings) > 1):
+                state = state_of(self.network, self.packing.values(batch.limbs[:, number]))
+                rule, step, sentence = one.said(state.status.value)
+                if (rule, step) not in self.breaches:
+                    path = self._path(begin + int(number))
+                    self.breaches[rule, step] = Breach(rule, step, sentence, path)
+
+    def _kinds(self, batch: Batch, found: Numbers, *, several: bool) -> Numbers:
+        """The first of these states; the first of each core, where a rule tells them apart."""
+        if not several or len(found) < 2:
+            return found[:1]
+        automata = range(len(self.network.machine.automata))
+        cores = np.stack([batch.column(v)[found] for v in automata])
+        _, first = np.unique(cores, axis=1, return_index=True)
+        return found[np.sort(first)]
+
+    def look_for_livelock(self) -> None:
+        """I4: from every state a run can still come to rest (AG EF rest), found backwards."""
+        batch = Batch(self.packing, self.numbering.states)
+        rests = np.zeros(self.numbering.size, np.bool_)
+        rests[batch.where(self.rest)] = True
+        count = -1
+        # Mostly moves lead on to what was found later: a few rounds from the end are enough.
+        while count != (count := int(rests.sum())):
+            for sources, targets in reversed(self.edges):
+                rests[sources[rests[targets]]] = True
+        lost = np.flatnonzero(~rests)
+        if len(lost):
+            text = "from here the run can never come to rest"
+            self.breaches.setdefault(("I4", ""), Breach("I4", "", text, self._path(int(lost[0]))))
+
+    def _path(self, number: int) -> Path:
+        parents = np.concatenate(self.parents)
+        self.parents = [parents]
+        run = [number]
+        while run[-1]:
+            run.append(int(parents[run[-1]]))
+        states = self.numbering.states
+        values = [self.packing.values(states[:, one]) for one in reversed(run)]
+        return trace(self.network, values)
+
+    # ------------------------------------------------------------------ what was seen
+
+    def explored(self, *, complete: bool, interrupted: bool) -> Explored:
+        """What was seen until now."""
+        return Explored(
+            states=self.numbering.size,
+            transitions=self.transitions,
+            depth=self.depth,
+            complete=complete,
+            interrupted=interrupted,
+            breaches=tuple(self.breaches.values()),
+            taken=frozenset((self.taken | self.settling.taken) - {-1}),
+            reached=self._reached(),
+            short_of=self.short_of,
+        )
+
+    def _reached(self) -> tuple[frozenset[int], ...]:
+        batch = Batch(self.packing, self.numbering.states)
+        fields = self.network.fields[: len(self.network.machine.automata)]
+        return tuple(
+            frozenset(code for x, code in enumerate(field.codes) if batch.present(v) >> x & 1)
+            for v, field in enumerate(fields)
+        )

@@ -1,0 +1,258 @@
+"""
+States as columns of bits: fields side by side in 62-bit limbs, and many states in one array.
+
+A guard's literal is looked up for all states at once, and shared by all guards that have it; a
+command is one ``and`` and one ``or``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from saga_fsm.product import Guard, Literal, Network, Update, Values
+
+
+Limbs: TypeAlias = npt.NDArray[np.int64]  # limb, state
+Bits: TypeAlias = npt.NDArray[np.bool_]
+Numbers: TypeAlias = npt.NDArray[np.int64]
+
+# No sign bit, and one to spare.
+_LIMB = 62
+
+
+class Place(NamedTuple):
+    """Where a field is."""
+
+    limb: int
+    shift: int
+    mask: int
+
+
+class Asked(NamedTuple):
+    """
+    A literal, ready to be looked up.
+
+    Args:
+        field: what it asks.
+        bits: one bit for each value that is allowed.
+        values: those that are allowed, or those that are not: whichever are fewer.
+        inside: whether ``values`` are those that are allowed.
+    """
+
+    field: int
+    bits: int
+    values: tuple[int, ...]
+    inside: bool
+
+
+class Packing:
+    """
+    Where each field of a network is, and its commands as masks.
+
+    Args:
+        network: whose fields.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.places: list[Place] = []
+        limb = used = 0
+        for field in network.fields:
+            bits = (len(field.values) - 1).bit_length()
+            if used + bits > _LIMB:
+                limb, used = limb + 1, 0
+            self.places.append(Place(limb, used, (1 << bits) - 1))
+            used += bits
+        self.limbs = limb + 1
+        self._known: dict[Literal, Asked] = {}
+
+    def asked(self, guard: Guard) -> tuple[Asked, ...]:
+        """A guard, ready to be looked up; one value for one literal."""
+        return tuple(self._asked(literal) for literal in guard)
+
+    def _asked(self, literal: Literal) -> Asked:
+        known = self._known.get(literal)
+        if known is None:
+            f, allowed = literal
+            every = range(len(self.network.fields[f].values))
+            but = [x for x in every if x not in allowed]
+            inside = len(allowed) <= len(but)
+            bits = sum(1 << x for x in allowed)
+            known = Asked(f, bits, tuple(sorted(allowed)) if inside else tuple(but), inside)
+            self._known[literal] = known
+        return known
+
+    def change(self, update: Update) -> list[tuple[int, int, int]]:
+        """Per limb that is written: its number, what is kept, what is put in."""
+        kept: dict[int, tuple[int, int]] = {}
+        for f, x in update:
+            place = self.places[f]
+            keep, put = kept.get(place.limb, (-1, 0))
+            keep &= ~(place.mask << place.shift)
+            kept[place.limb] = keep, put | x << place.shift
+        return [(limb, keep, put) for limb, (keep, put) in kept.items()]
+
+    def values(self, limbs: npt.NDArray[np.int64]) -> Values:
+        """Each field's value in one state."""
+        return tuple(int(limbs[x.limb]) >> x.shift & x.mask for x in self.places)
+
+    def pack(self, values: Sequence[int]) -> Limbs:
+        """One state as one column."""
+        limbs = [0] * self.limbs
+        for value, place in zip(values, self.places, strict=True):
+            limbs[place.limb] |= value << place.shift
+        return np.array(limbs, np.int64).reshape(-1, 1)
+
+
+class Batch:
+    """
+    Many states, and what was looked up of them.
+
+    Args:
+        packing: where the fields are.
+        limbs: the states; taken over, and changed by ``settle``.
+    """
+
+    def __init__(self, packing: Packing, limbs: Limbs) -> None:
+        self.packing = packing
+        self.limbs = limbs
+        self.size = limbs.shape[1]
+        self._columns: dict[int, tuple[Any, int]] = {}
+        # By field, so that what was looked up can be forgotten with it.
+        self._known: dict[int, dict[Asked, Bits]] = {}
+
+    def column(self, f: int) -> Any:
+        """The values of a field, in as few bytes as there can be."""
+        return self._column(f)[0]
+
+    def present(self, f: int) -> int:
+        """One bit for each value that some state has."""
+        return self._column(f)[1]
+
+    def _column(self, f: int) -> tuple[Any, int]:
+        known = self._columns.get(f)
+        if known is None:
+            place = self.packing.places[f]
+            wide = self.limbs[place.limb] >> place.shift & place.mask
+            column = wide.astype(np.min_scalar_type(place.mask))
+            counts = np.bincount(column, minlength=place.mask + 1).tolist()
+            bits = sum(1 << x for x, count in enumerate(counts) if count)
+            known = self._columns[f] = column, bits
+        return known
+
+    def _literal(self, asked: Asked) -> Bits:
+        here = self._known.setdefault(asked.field, {})
+        known = here.get(asked)
+        if known is None:
+            column = self.column(asked.field)
+            known = column == asked.values[0]
+            for value in asked.values[1:]:
+                known |= column == value
+            if not asked.inside:
+                known = ~known
+            here[asked] = known
+        return known
+
+    def holds(self, guard: tuple[Asked, ...]) -> Any:
+        """Which states satisfy a guard: an array, or one truth for all."""
+        arrays = []
+        columns = self._columns
+        for asked in guard:
+            known = columns.get(asked.field) or self._column(asked.field)
+            present = known[1] & asked.bits
+            if not present:
+                return False
+            if present != known[1]:
+                arrays.append(asked)
+        if not arrays:
+            return True
+        whole = self._literal(arrays[0])
+        for asked in arrays[1:]:
+            whole = whole & self._literal(asked)
+        return whole
+
+    def where(self, guard: tuple[Asked, ...]) -> Numbers:
+        """The numbers of the states that satisfy a guard, in order."""
+        found = self.holds(guard)
+        if found is False:
+            return _NONE
+        return np.arange(self.size) if found is True else found.nonzero()[0]
+
+    def write(self, numbers: Numbers, change: list[tuple[int, int, int]], update: Update) -> None:
+        """Change some of the states."""
+        for limb, keep, put in change:
+            self.limbs[limb, numbers] = self.limbs[limb, numbers] & keep | put
+        for f, _ in update:
+            self._columns.pop(f, None)
+            self._known.pop(f, None)
+
+
+_NONE: Numbers = np.zeros(0, np.int64)
+
+
+class Settling:
+    """
+    The internal commands of a network, taken by many states at once.
+
+    Args:
+        packing: where its fields are.
+    """
+
+    def __init__(self, packing: Packing) -> None:
+        self.rows = packing.network.internal
+        self._guards = [packing.asked(row.guard) for row in self.rows]
+        self._changes = [packing.change(row.update) for row in self.rows]
+        self._watching: dict[int, list[int]] = {}
+        for number, row in enumerate(self.rows):
+            for f, _ in row.guard:
+                self._watching.setdefault(f, []).append(number)
+        self.taken: set[int] = set()
+
+    def settle(self, batch: Batch, written: set[int]) -> None:
+        """Take what is enabled until nothing is; ``written``: the fields that have changed."""
+        while written:
+            due = sorted({number for f in written for number in self._watching.get(f, ())})
+            written = set()
+            for number in due:
+                row = self.rows[number]
+                found = batch.where(self._guards[number])
+                if len(found):
+                    batch.write(found, self._changes[number], row.update)
+                    written.update(f for f, _ in row.update)
+                    self.taken.add(row.row)
+
+
+class Taking(NamedTuple):
+    """
+    A command, ready for batches.
+
+    Args:
+        guard: what it asks.
+        row: the machine's row that it takes.
+        change: what it does to each limb.
+        wakes: the fields that it writes and an internal command asks.
+    """
+
+    guard: tuple[Asked, ...]
+    row: int
+    change: list[tuple[int, int, int]]
+    wakes: frozenset[int]
+
+
+def takings(packing: Packing) -> list[Taking]:
+    """The commands of a network."""
+    network = packing.network
+    watched = {f for row in network.internal for f, _ in row.guard}
+    return [
+        Taking(
+            packing.asked(one.guard),
+            one.row,
+            packing.change(one.update),
+            frozenset(f for f, _ in one.update) & watched,
+        )
+        for one in network.commands
+    ]
