@@ -14,7 +14,7 @@ from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._cores import state_of
 from saga_fsm.checker._numbering import Numbering
 from saga_fsm.checker._packed import Batch, Limbs, Numbers, Packing, Settling, takings
-from saga_fsm.checker._search import Explored
+from saga_fsm.checker._search import TELL, Explored
 from saga_fsm.checker._traces import Breach, trace
 from saga_fsm.path import Path
 from saga_fsm.ports import Progress
@@ -68,6 +68,7 @@ class _Exploring:
         self.taken: set[int] = set()
         self.breaches: dict[tuple[str, str], Breach] = {}
         self.short_of = ""
+        self.told = 0
 
     # ------------------------------------------------------------------ level by level
 
@@ -125,7 +126,8 @@ class _Exploring:
     def _go_on(self, looked_at: int) -> bool:
         """Tell how far it is; False where there is no more room."""
         states = self.numbering.size
-        if self.progress is not None:
+        if self.progress is not None and looked_at - self.told >= TELL:
+            self.told = looked_at
             self.progress(states, self.transitions, states - looked_at, self.depth)
         memory = self.numbering.bytes + 8 * sum(len(one) for one, _ in self.edges) + 4 * states
         if states > self.bounds.limit:
@@ -207,6 +209,7 @@ class _Exploring:
             taken=frozenset((self.taken | self.settling.taken) - {-1}),
             reached=self._reached(),
             short_of=self.short_of,
+            engine="explicit, by NumPy",
         )
 
     def _reached(self) -> tuple[frozenset[int], ...]:

@@ -69,13 +69,15 @@ class Report:
         transitions: how many moves between them.
         depth: levels of the search.
         engine: who searched.
+        reductions: what was left out because it comes to the same, and what could not be.
         fairness: which runs count as never ending.
         faults: what could go wrong.
         without: what was left out on request; a saga is never called safe under fewer faults.
         bounds: what was searched up to a bound only.
         limit: the bound on states.
         memory: the bound on the bytes that the search may take; None for none.
-        short_of: what a search that did not come to its end was short of, "states" or "memory".
+        short_of: why a search did not come to its end: "states" or "memory" where there was no room
+            for more, "found" where what is wrong was found near the start.
         complete: whether the search came to its end.
         interrupted: the user ended the search; it is then at best "incomplete".
     """
@@ -88,6 +90,7 @@ class Report:
     transitions: int
     depth: int
     engine: str
+    reductions: tuple[str, ...]
     fairness: str
     faults: tuple[str, ...]
     without: tuple[str, ...]

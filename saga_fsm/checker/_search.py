@@ -18,7 +18,7 @@ from saga_fsm.product import Command, Network, Values
 
 
 # Told after so many states: often enough for a line on a terminal, and nothing beside the search.
-_TELL = 4_096
+TELL = 4_096
 # Of memory, measured: a state, a move, and each field of a core with what may happen there.
 _STATE, _MOVE, _CORE_FIELD = 150, 4, 40
 # How many commands are enabled, and what those that lead elsewhere add to the node.
@@ -31,9 +31,10 @@ class Explored:
     """
     What a search saw.
 
-    ``complete`` is False when a limit or an interrupt cut it short; ``short_of`` says of what,
+    ``complete`` is False when a limit or an interrupt cut it short; ``short_of`` says why,
     "states" or "memory"; ``taken`` are the numbers of the machine's rows that were taken;
-    ``reached`` the local states of each automaton.
+    ``reached`` the local states of each automaton; ``reductions`` what was left out because it
+    comes to the same, and what could not be.
     """
 
     states: int
@@ -45,6 +46,8 @@ class Explored:
     taken: frozenset[int]
     reached: tuple[frozenset[int], ...]
     short_of: str = ""
+    engine: str = "scout, state by state"
+    reductions: tuple[str, ...] = ()
 
 
 def search(
@@ -276,7 +279,7 @@ class _Search:
             if len(nodes) > self.limit:
                 self.short_of = "states"
                 return False
-            if len(ends) % _TELL == 0 and not self._go_on():
+            if len(ends) % TELL == 0 and not self._go_on():
                 return False
         return True
 

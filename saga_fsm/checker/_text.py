@@ -16,6 +16,7 @@ _WIDTH = 100
 _CUT = {
     "": ("not everything was looked at", "a larger limit="),
     "states": ("there are more than {0.limit:,} states", "a larger limit="),
+    "found": ("the search ended where something was found", "engine='explicit'"),
     "memory": ("the search takes more than {0.memory:,} bytes", "a larger memory="),
 }
 # How the message of a missing promise begins.
@@ -29,6 +30,8 @@ def lines_of(report: Report) -> Iterator[str]:
         f"  {report.states:,} states, {report.transitions:,} moves, {report.depth} levels, "
         f"engine {report.engine}"
     )
+    for one in report.reductions:
+        yield from _wrapped("  ", one)
     yield from _wrapped("  faults: ", ", ".join(report.faults))
     yield from _wrapped("  bounds: ", "; ".join(report.bounds))
     yield from _wrapped("  fairness: ", report.fairness)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from saga_fsm.checker import Finding, Report
 
 _INTERRUPTED = 130
+_ENGINES: Final = ["auto", "scout", "explicit"]
 _TEST: Final = '''"""
 {saga}: what saga-fsm check found, tried on the real runner and on your own world.
 
@@ -49,8 +50,8 @@ def test_{name}():
 @click.command()
 @click.argument("target")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with a schema number.")
-@click.option("--engine", type=click.Choice(["auto", "plain"]), default="auto", show_default=True)
-@click.option("--limit", type=click.IntRange(min=1), default=1_000_000, show_default=True)
+@click.option("--engine", type=click.Choice(_ENGINES), default="auto", show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), default=5_000_000, show_default=True)
 @click.option("--memory", type=click.IntRange(min=1), help="MiB that the search may take, about.")
 @click.option(
     "--draw",

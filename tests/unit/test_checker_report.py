@@ -41,7 +41,7 @@ def test_text_and_json_name_what_a_verdict_rests_on() -> None:
         "every number of attempts",
         "a: 0 to 2 items",
     ]
-    assert json_["engine"] == "plain breadth-first search"
+    assert json_["engine"] == "scout, state by state"
     assert {"crash", "second_owner", "late", "duplicate"} <= set(json_["faults"])
     words = " ".join(text.split())
     for said in [json_["engine"], json_["fairness"], *json_["bounds"], *json_["faults"]]:
