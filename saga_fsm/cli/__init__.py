@@ -16,6 +16,7 @@ from saga_fsm.cli.demo import demo
 from saga_fsm.cli.draw import draw
 from saga_fsm.cli.export import export
 from saga_fsm.cli.faults import faults
+from saga_fsm.cli.forecast import forecast
 from saga_fsm.cli.run import run
 
 
@@ -38,6 +39,7 @@ saga_fsm.add_command(demo)
 saga_fsm.add_command(draw)
 saga_fsm.add_command(export)
 saga_fsm.add_command(faults)
+saga_fsm.add_command(forecast)
 saga_fsm.add_command(run)
 
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import attrs
 
 from saga_fsm.definition import Kind, Retry
-from saga_fsm.definition._refuse import refused, said
+from saga_fsm.definition._refuse import said
 from saga_fsm.definition.layout import Layout, PlacedChoice, PlacedStep
 from saga_fsm.errors import UnknownStepError
-from saga_fsm.quant._odds import FAILURES, Odds, Split, shared, split
+from saga_fsm.quant._odds import FAILURES, Odds, Split, refused, shared, split
 
 
 #: The success of a leg, by its kind; of a query either word is one.
@@ -141,7 +141,7 @@ def _by_path(layout: Layout, odds: Mapping[Any, Any]) -> dict[str, Any]:
     """By path; what names one block exactly is stronger than what names all its copies."""
     found: dict[str, tuple[bool, Any]] = {}
     for key, value in odds.items():
-        paths = _meant(layout, key)
+        paths = meant(layout, key)
         exact = paths == [key]
         for path in paths:
             if exact or path not in found:
@@ -153,7 +153,13 @@ def _by_path(layout: Layout, odds: Mapping[Any, Any]) -> dict[str, Any]:
     return {path: value for path, (_, value) in found.items()}
 
 
-def _meant(layout: Layout, key: Any) -> list[str]:
+def meant(layout: Layout, key: Any) -> list[str]:
+    """
+    The paths that a step's value, its name or its path stands for: all copies of one block.
+
+    Raises:
+        UnknownStepError: there is none, or blocks of one name that are not the same.
+    """
     try:
         return [layout.find(key)]
     except UnknownStepError as error:

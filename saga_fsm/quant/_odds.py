@@ -9,13 +9,19 @@ from typing import Any
 
 import attrs
 
-from saga_fsm.definition._refuse import refused, said
+from saga_fsm.definition._refuse import said
+from saga_fsm.errors import DefinitionError
 
 
 # Beside 1 a float does not see less than this.
 _LEAST = 1e-15
 # So far may the odds of all labels be from 1: what adding decimals costs.
 _NOISE = 1e-9
+
+
+def refused(message: str, remedy: str, *, step: str = "") -> DefinitionError:
+    """The error for odds: no line of a definition is to blame."""
+    return DefinitionError(message=message, remedy=remedy, step=step)
 
 
 def _check_odds(name: str, value: object) -> None:
