@@ -111,7 +111,9 @@ class Asking:
                 low[:, k], high[:, k] = np.array([column.cost(x) for x in labels]).T
             if column.ends is not None:
                 ends[:, k] = [column.ends(*one) for one in self.ends]
-        shares = np.stack([odds[column.without] for column in columns], axis=1)
+        # One column of odds is enough where it is the same for all.
+        apart = columns if len(odds) > 1 else columns[:1]
+        shares = np.stack([odds[column.without] for column in apart], axis=1)
         return Question(odds=shares, low=low, high=high, ends=ends)
 
     def _odds(self, without: str) -> Floats:

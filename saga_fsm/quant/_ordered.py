@@ -7,6 +7,7 @@ the ends to the start is exact, and nothing but these circles is ever iterated.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import attrs
@@ -23,14 +24,23 @@ Flags: TypeAlias = npt.NDArray[np.bool_]
 @attrs.frozen(eq=False)
 class Level:
     """
-    States that lead only to states of levels before, or round a circle among themselves.
+    States that lead only to states before them, or round a circle among themselves.
 
-    Numbers are those of the ordered chain, each range from its first to behind its last.
+    The edges of its choices are dealt into slots, each choice's first into the first slot and so
+    on; those with most edges come first, so a slot is as long as it is used. Dealt alike are the
+    choices of its states.
+
+    Args:
+        states: their numbers, from the first to behind the last.
+        edges: slot by slot, numbers of edges.
+        picks: slot by slot, for each state the place of a choice; one slot where there is nothing
+            to pick.
+        circles: whether they lead to one another.
     """
 
     states: slice
-    choices: slice
-    edges: slice
+    edges: tuple[Ints, ...]
+    picks: tuple[Ints, ...]
     circles: bool
 
 
@@ -42,24 +52,22 @@ class Ordered:
     Args:
         chain: as it was explored.
         place: of each state of the chain, its number here.
-        first_choice: of each state; one more at the end.
-        first_edge: of each choice; one more at the end.
-        target: of each edge, a state here.
+        target: of each edge of the chain, a state here.
         label: of each edge.
         loop: of each edge, whether it leads back to where it began.
         resting: how many states rest: they come first.
         levels: all others.
+        widest: the most edges that one choice has.
     """
 
     chain: Chain
     place: Ints
-    first_choice: Ints
-    first_edge: Ints
     target: Ints
     label: Ints
     loop: Flags
     resting: int
     levels: tuple[Level, ...]
+    widest: int
 
     @property
     def start(self) -> int:
@@ -75,39 +83,58 @@ def ordered(chain: Chain) -> Ordered:
     )
     states = chain.states
     state_of_choice = np.repeat(np.arange(states), np.diff(choices))
-    state_of_edge = np.repeat(state_of_choice, np.diff(edges))
-    level = _levels(state_of_edge, target, group, states)
-    order = np.lexsort((group, level))
+    source = np.repeat(state_of_choice, np.diff(edges))
+    level = _levels(source, target, group, states)
+    circles = np.bincount(group, minlength=states)[group] > 1
+    # What is iterated stands apart; and of each part, who has most choices comes first.
+    part = 2 * level + circles
+    order = np.lexsort((-np.diff(choices), part))
     place = np.empty(states, dtype=np.int64)
     place[order] = np.arange(states)
-    choice_order, first_choice = _gathered(choices, order)
-    edge_order, first_edge = _gathered(edges, choice_order)
-    ends = np.searchsorted(level[order], np.arange(int(level.max()) + 2))
-    sizes = np.bincount(group, minlength=states)
-    circles = sizes[group[order]] > 1
-    levels = []
-    for one, (begin, end) in enumerate(zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)):
-        if one:
-            c0, c1 = int(first_choice[begin]), int(first_choice[end])
-            e0, e1 = int(first_edge[c0]), int(first_edge[c1])
-            around = bool(circles[begin:end].any())
-            levels.append(Level(slice(begin, end), slice(c0, c1), slice(e0, e1), around))
-    moved = place[target[edge_order]]
+    parts, begins = np.unique(part[order], return_index=True)
+    ends = np.append(begins[1:], states)
+    levels = [
+        _level(order, slice(begin, end), choices, edges, circles=bool(one % 2))
+        for one, begin, end in zip(parts.tolist(), begins.tolist(), ends.tolist(), strict=True)
+        if one > 0
+    ]
     return Ordered(
         chain=chain,
         place=place,
-        first_choice=first_choice,
-        first_edge=first_edge,
-        target=moved,
-        label=label[edge_order],
-        loop=moved == place[state_of_edge[edge_order]],
-        resting=int(ends[1]),
+        target=place[target],
+        label=label,
+        loop=source == target,
+        resting=int(ends[0]),
         levels=tuple(levels),
+        widest=int(np.diff(edges).max(initial=1)),
     )
 
 
+def _level(order: Ints, states: slice, choices: Ints, edges: Ints, *, circles: bool) -> Level:
+    mine, _ = _gathered(choices, order[states])
+    sizes = np.diff(edges)[mine]
+    fewer = np.argsort(-sizes, kind="stable")
+    at = np.empty(len(mine), dtype=np.int64)
+    at[fewer] = np.arange(len(mine))
+    many = np.diff(choices)[order[states]]
+    first = np.concatenate(([0], np.cumsum(many)[:-1]))
+    return Level(
+        states,
+        tuple(_dealt(edges[mine[fewer]], sizes[fewer])),
+        tuple(at[slot] for slot in _dealt(first, many)),
+        circles,
+    )
+
+
+def _dealt(first: Ints, sizes: Ints) -> Iterator[Ints]:
+    """Rows dealt into slots: the first of each, then the second of each that has one."""
+    for slot in range(int(sizes[0])):
+        # Sizes fall: who has so many stands in front.
+        yield first[: int(np.searchsorted(-sizes, -slot, side="left"))] + slot
+
+
 def _gathered(ends: Ints, order: Ints) -> tuple[Ints, Ints]:
-    """The rows of a table whose owners are put in another order: which rows, and where each begins."""  # noqa: E501
+    """The rows of some owners, in their order: which, and where those of each begin."""
     sizes = np.diff(ends)[order]
     first = np.zeros(len(order) + 1, dtype=np.int64)
     np.cumsum(sizes, out=first[1:])

@@ -39,7 +39,7 @@ class Question:
     What is asked, a column each: the chance of resting somewhere, or the mean of a cost.
 
     Args:
-        odds: by label and column, of the outcome that the label stands for.
+        odds: by label and column, of the outcome that the label stands for; or one for all columns.
         low: by label and column, what an edge costs at least.
         high: and at most.
         ends: by resting state, in order, and column: 1 where it counts, else 0.
@@ -82,9 +82,8 @@ class _Solver:
         self.low = np.zeros((states, columns))
         self.high = np.zeros((states, columns))
         self.low[: model.resting] = self.high[: model.resting] = asked.ends
-        widest = int(np.diff(model.first_edge).max(initial=1))
-        # So many roundings: odds, cost, the sum and the product of each edge, the sums, a quotient.
-        self.off = (2 * widest + 12) * _HALF_ULP
+        # So many roundings: odds and cost, products and sums of each edge, a quotient.
+        self.off = (4 * model.widest + 12) * _HALF_ULP
 
     def pass_(self, level: Level) -> None:
         rows = _Rows(self.model, level, self.asked)
@@ -95,11 +94,11 @@ class _Solver:
             self.high[level.states] = self._high(rows)
 
     def _low(self, rows: _Rows) -> Floats:
-        value = rows.value(self.low, self.asked.low, self.pick)
+        value = rows.value(self.low, rows.low, self.pick)
         return np.maximum(value * (1 - self.off) - _TINY, 0.0)
 
     def _high(self, rows: _Rows) -> Floats:
-        value = rows.value(self.high, self.asked.high, self.pick)
+        value = rows.value(self.high, rows.high, self.pick)
         return np.where(value > 0, value * (1 + self.off) + _TINY, 0.0)
 
     def _around(self, level: Level, rows: _Rows) -> None:
@@ -110,7 +109,7 @@ class _Solver:
         self._climb(high, here, lambda: self._high(rows))
         reached = high[here].copy()
         # Added in proportion to how long a run may stay here, what is missing leaves with it.
-        stay = self._stay(rows, reached.shape)
+        stay = self._stay(rows, len(reached))
         residue = np.maximum(self._high(rows) - reached, 0.0).max(axis=0)
         more = 2 * (residue + self.off * reached.max(axis=0)) + _TINY
         proven: npt.NDArray[np.bool_] = np.zeros(reached.shape[1], dtype=np.bool_)
@@ -130,9 +129,9 @@ class _Solver:
             if not (after > before * (1 + self.precision)).any():
                 return
 
-    def _stay(self, rows: _Rows, shape: tuple[int, ...]) -> Floats:
+    def _stay(self, rows: _Rows, states: int) -> Floats:
         """About how many moves a run makes here at most, whoever decides; a guess needs no more."""
-        stay = np.zeros(shape)
+        stay = np.zeros((states, self.asked.odds.shape[1]))
         for _ in range(_SWEEPS):
             before, stay = stay, 1.0 + rows.inside(stay)
             if not (stay > before * _NEARLY).any():
@@ -144,42 +143,57 @@ class _Rows:
     """The edges of one level, ready to be summed by choice and picked by state."""
 
     def __init__(self, model: Ordered, level: Level, asked: Question) -> None:
-        self.label = model.label[level.edges]
-        self.target = model.target[level.edges]
-        self.at = np.maximum(self.target - level.states.start, 0)
-        self.here = (self.target >= level.states.start)[:, None]
-        c0, e0 = level.choices.start, level.edges.start
-        self.edges = model.first_edge[level.choices] - e0
-        self.choices = model.first_choice[level.states] - c0
-        self.picks = len(self.edges) > len(self.choices)
-        self.odds = asked.odds[self.label]
-        loop = model.loop[level.edges]
-        self.leave: Floats | None = None
-        self.on: Ints | None = None
-        if loop.any():
-            # From where a choice leads back to: only what leaves it counts, with odds of its own.
-            away = np.where(loop[:, None], 0.0, self.odds)
-            self.leave = np.add.reduceat(away, self.edges, axis=0)
-            self.on = np.flatnonzero(loop)
+        self.picks = level.picks
+        self.begin = level.states.start
+        self.slots: list[tuple[Ints, Floats]] = []
+        self.low = self.high = self._nothing(level, asked)
+        loops = any(model.loop[edges].any() for edges in level.edges)
+        leave = np.zeros((len(level.edges[0]), asked.odds.shape[1])) if loops else None
+        for edges in level.edges:
+            label = model.label[edges]
+            odds = asked.odds[label]
+            self.low = self._plus(self.low, odds * asked.low[label])
+            self.high = self._plus(self.high, odds * asked.high[label])
+            if leave is not None:
+                # From where a choice leads back to: only what leaves it counts.
+                odds = np.where(model.loop[edges, None], 0.0, odds)
+                leave[: len(edges)] += odds
+            self.slots.append((model.target[edges], odds))
+        self.leave = leave
+
+    @staticmethod
+    def _nothing(level: Level, asked: Question) -> Floats:
+        return np.zeros((len(level.edges[0]), asked.low.shape[1]))
+
+    @staticmethod
+    def _plus(total: Floats, more: Floats) -> Floats:
+        total = total.copy()
+        total[: len(more)] += more
+        return total
 
     def value(self, known: Floats, cost: Floats, pick: np.ufunc) -> Floats:
         """What the states are worth, if those they lead to are worth what is known."""
-        after = known[self.target]
-        if self.on is not None:
-            after[self.on] = 0.0
-        after += cost[self.label]
-        return self._picked(after, pick)
+        value = cost.copy()
+        for target, odds in self.slots:
+            after = known[target]
+            after *= odds
+            value[: len(after)] += after
+        return self._picked(value, pick)
 
     def inside(self, known: Floats) -> Floats:
         """The most that is known of the states of this level alone, one move on."""
-        after = np.where(self.here, known[self.at], 0.0)
-        if self.on is not None:
-            after[self.on] = 0.0
-        return self._picked(after, np.maximum)
+        value = np.zeros((len(self.slots[0][0]), known.shape[1]))
+        for target, odds in self.slots:
+            here = target >= self.begin
+            at = np.maximum(target - self.begin, 0)
+            value[: len(here)] += np.where(here[:, None], known[at], 0.0) * odds
+        return self._picked(value, np.maximum)
 
-    def _picked(self, after: Floats, pick: np.ufunc) -> Floats:
-        after *= self.odds
-        value: Floats = np.add.reduceat(after, self.edges, axis=0)
+    def _picked(self, value: Floats, pick: np.ufunc) -> Floats:
         if self.leave is not None:
             value /= self.leave
-        return pick.reduceat(value, self.choices, axis=0) if self.picks else value
+        best = value[self.picks[0]]
+        for slot in self.picks[1:]:
+            front = best[: len(slot)]
+            pick(front, value[slot], out=front)
+        return best
