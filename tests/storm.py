@@ -5,10 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from saga_fsm.machine import Status
-from saga_fsm.quant._chain import Chain
 from saga_fsm.quant._figures import Asking, Column
 from saga_fsm.quant._solve import Question
 
@@ -22,7 +19,7 @@ class Storm:
 
     Args:
         asking: the chain and the odds.
-        costs: columns of means, by name: the lower side of each is taken.
+        costs: columns of means, by name; of each, the least and the most that edges may cost.
         exact: rational numbers; every odds is the very fraction that the float is.
     """
 
@@ -44,10 +41,11 @@ class Storm:
             labeling.add_label_to_state("rest", state)
             labeling.add_label_to_state(NAMES[status], state)
         rewards = {
-            name: models.SparseRewardModel[kind](
-                optional_state_action_reward_vector=self._rewards(asked, k, exact=exact)
+            f"{side}_{name}": models.SparseRewardModel[kind](
+                optional_state_action_reward_vector=self._rewards(asked, cost[:, k], exact=exact)
             )
             for k, name in enumerate(costs)
+            for side, cost in (("low", asked.low), ("high", asked.high))
         }
         parts = models.SparseModelComponents[kind](
             transition_matrix=matrix, state_labeling=labeling, reward_models=rewards
@@ -89,7 +87,7 @@ class Storm:
                 row += 1
         return build.build()
 
-    def _rewards(self, asked: Question, k: int, *, exact: bool) -> list[Any]:
+    def _rewards(self, asked: Question, each: Any, *, exact: bool) -> list[Any]:
         chain, rewards = self.chain, []
         for state in range(chain.states):
             choices = range(chain.choices[state], chain.choices[state + 1])
@@ -98,8 +96,8 @@ class Storm:
             for choice in choices:
                 cost: Any = 0
                 for _, odds, label in self._odds(asked, choice, exact=exact):
-                    each = float(asked.low[label, k])
-                    cost += odds * (Fraction(each) if exact else each)
+                    one = float(each[label])
+                    cost += odds * (Fraction(one) if exact else one)
                 rewards.append(self._number(cost, exact=exact))
         return rewards
 
@@ -113,9 +111,12 @@ class Storm:
         """The chance to rest so."""
         return self._ask("P", f'[F "{NAMES[status]}"]', most=most)
 
-    def mean(self, name: str, *, most: bool) -> float:
-        """The mean of a cost until rest."""
-        return self._ask(f'R{{"{name}"}}', '[F "rest"]', most=most)
+    def mean(self, name: str, *, most: bool) -> tuple[float, float]:
+        """The mean of a cost until rest, were edges to cost the least and the most."""
+        low, high = (
+            self._ask(f'R{{"{side}_{name}"}}', '[F "rest"]', most=most) for side in ("low", "high")
+        )
+        return low, high
 
     def _ask(self, operator: str, path: str, *, most: bool) -> float:
         sense = ("max" if most else "min") if self.mdp else ""
@@ -124,8 +125,3 @@ class Storm:
         found = self.stormpy.model_checking(self.model, formula, only_initial_states=True)
         value = found.get_value(self.model.initial_states[0])
         return float(Fraction(str(value))) if not isinstance(value, float) else value
-
-
-def vector(values: Any) -> Any:
-    """As Storm takes it."""
-    return np.asarray(values, dtype=float)
