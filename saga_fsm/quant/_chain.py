@@ -11,8 +11,8 @@ the edge that begins it.
 
 from __future__ import annotations
 
-import itertools
 import re
+import struct
 from array import array
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
@@ -47,6 +47,7 @@ Owed: TypeAlias = tuple[tuple[str, str], ...]
 Key: TypeAlias = bytes | tuple[tuple[int, ...], Legs]
 LegKey: TypeAlias = tuple[str, str]
 
+_LEG = struct.Struct("qq")
 _FIRST = 2  # the first attempt, and nothing landed: what is not said of an open leg
 _TIMERS = frozenset({a.WAITING, a.QUERY_WAITING, a.COMPENSATION_WAITING, a.WHOLE_WAITING})
 # A wait and the attempt after it, for ever: the only circles that there are.
@@ -248,7 +249,8 @@ class _Exploring:
             self._take(walk, self.machine.event("retry", self.paths[v]))
         legs: Legs = ()
         if walk.legs:
-            legs = tuple((v, walk.legs[v]) for v in open_ if walk.legs.get(v, _FIRST) != _FIRST)
+            numbers = walk.legs
+            legs = tuple([(v, numbers[v]) for v in open_ if numbers.get(v, _FIRST) != _FIRST])
         key = self._key(codes, legs)
         number = self.numbers.get(key)
         if number is None:
@@ -274,16 +276,14 @@ class _Exploring:
     def _key(self, codes: Codes, legs: Legs) -> Key:
         if not isinstance(codes, bytes):
             return codes, legs
-        return codes + array("q", itertools.chain.from_iterable(legs)).tobytes()
+        return codes + b"".join([_LEG.pack(*one) for one in legs]) if legs else codes
 
     def _read(self, key: Key) -> tuple[Codes, dict[int, int]]:
         if not isinstance(key, bytes):
             return key[0], dict(key[1])
         if len(key) == self.width:
             return key, {}
-        flat = array("q")
-        flat.frombytes(key[self.width :])
-        return key[: self.width], dict(zip(flat[::2], flat[1::2], strict=True))
+        return key[: self.width], dict(_LEG.iter_unpack(key[self.width :]))
 
     def _owed(self, state: State) -> Owed:
         """What is owed; the many ways to be clean owe the same."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from saga_fsm.quant._forecast import Contribution, Figure, Forecast, Interval
 from saga_fsm.quant._legs import Leg
 from saga_fsm.quant._ordered import Ordered, ordered
 from saga_fsm.quant._solve import UNPROVEN, Floats, Question, bounds
+from saga_fsm.quant._visits import Visits
 
 
 RESTS = (Status.COMPLETED, Status.COMPENSATED, Status.STUCK)
@@ -84,21 +86,48 @@ class Asking:
         where = np.empty(self.model.resting, dtype=np.int64)
         for state in chain.rests:
             where[self.model.place[state]] = state
-        self.ends = [chain.rests[state] for state in where.tolist()]
+        # Many states rest alike.
+        alike: dict[tuple[Status, Owed], int] = {}
+        rests_as = [alike.setdefault(chain.rests[x], len(alike)) for x in where.tolist()]
+        self.ends = list(alike)
+        self.rests_as = np.array(rests_as, dtype=np.int64)
+        self.known: dict[Cost | Ends, Floats] = {}
 
     def figures(self, columns: Sequence[Column]) -> list[Figure]:
-        """The figure of each column."""
+        """
+        The figure of each column.
+
+        Where there is nothing to decide, how often a run is where gives all of them at once.
+        """
+        if self.chain.widest == 1 and not any(column.without for column in columns):
+            return [self._of_visits(column) for column in columns]
         size = max(1, _ROOM // (2 * self.chain.states + 4 * len(self.chain.labels)))
         found: list[Figure] = []
         for begin in range(0, len(columns), size):
-            found.extend(self._some(columns[begin : begin + size]))
+            found.extend(self.by_value(columns[begin : begin + size]))
         return found
 
-    def _some(self, columns: Sequence[Column]) -> Iterable[Figure]:
+    def by_value(self, columns: Sequence[Column]) -> list[Figure]:
+        """The same from the ends to the start, for every scheduler."""
         asked = self.question(columns)
         least = bounds(self.model, asked, most=False)
         most = least if self.chain.widest == 1 else bounds(self.model, asked, most=True)
-        return map(_figure, columns, *least, *most)
+        return list(map(_figure, columns, *least, *most))
+
+    def _of_visits(self, column: Column) -> Figure:
+        found = self._visits
+        if column.cost is not None:
+            cost = self._costs(column.cost)
+            sides = found.total(found.taken, cost)
+        else:
+            assert column.ends is not None  # noqa: S101 - a column asks for the one or the other
+            ends = np.array([float(column.ends(*one)) for one in self.ends])
+            sides = found.total(found.ended, np.stack([ends, ends]))
+        return _figure(column, *sides, *sides)
+
+    @cached_property
+    def _visits(self) -> Visits:
+        return Visits(self.model, self._odds(""), self.rests_as)
 
     def question(self, columns: Sequence[Column]) -> Question:
         """Columns as numbers."""
@@ -108,13 +137,22 @@ class Asking:
         ends = np.zeros((self.model.resting, len(columns)))
         for k, column in enumerate(columns):
             if column.cost is not None:
-                low[:, k], high[:, k] = np.array([column.cost(x) for x in labels]).T
+                low[:, k], high[:, k] = self._costs(column.cost)
             if column.ends is not None:
-                ends[:, k] = [column.ends(*one) for one in self.ends]
+                ends[:, k] = self._ends(column.ends)
         # One column of odds is enough where it is the same for all.
         apart = columns if len(odds) > 1 else columns[:1]
         shares = np.stack([odds[column.without] for column in apart], axis=1)
         return Question(odds=shares, low=low, high=high, ends=ends)
+
+    def _costs(self, cost: Cost) -> Floats:
+        known = self.known.get(cost)
+        if known is None:
+            known = self.known[cost] = np.array([cost(x) for x in self.chain.labels]).T
+        return known
+
+    def _ends(self, ends: Ends) -> Floats:
+        return np.array([float(ends(*one)) for one in self.ends])[self.rests_as]
 
     def _odds(self, without: str) -> Floats:
         """The odds of each label, one step never failing."""

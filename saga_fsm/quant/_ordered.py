@@ -52,7 +52,8 @@ class Ordered:
     Args:
         chain: as it was explored.
         place: of each state of the chain, its number here.
-        target: of each edge of the chain, a state here.
+        source: of each edge of the chain, the state here that it leaves.
+        target: and the one it leads to.
         label: of each edge.
         loop: of each edge, whether it leads back to where it began.
         resting: how many states rest: they come first.
@@ -62,6 +63,7 @@ class Ordered:
 
     chain: Chain
     place: Ints
+    source: Ints
     target: Ints
     label: Ints
     loop: Flags
@@ -101,6 +103,7 @@ def ordered(chain: Chain) -> Ordered:
     return Ordered(
         chain=chain,
         place=place,
+        source=place[source],
         target=place[target],
         label=label,
         loop=source == target,

@@ -33,6 +33,14 @@ _NEARLY = 1.01
 UNPROVEN = 1e300
 
 
+def outward(value: Floats, terms: int, *, up: bool) -> Floats:
+    """A value that so many roundings went into, moved down or up by all that they can come to."""
+    off = terms * _HALF_ULP
+    if up:
+        return np.where(value > 0, value * (1 + off) + _TINY, 0.0)
+    return np.maximum(value * (1 - off) - _TINY, 0.0)
+
+
 @attrs.frozen(eq=False)
 class Question:
     """
@@ -83,7 +91,7 @@ class _Solver:
         self.high = np.zeros((states, columns))
         self.low[: model.resting] = self.high[: model.resting] = asked.ends
         # So many roundings: odds and cost, products and sums of each edge, a quotient.
-        self.off = (4 * model.widest + 12) * _HALF_ULP
+        self.terms = 4 * model.widest + 12
 
     def pass_(self, level: Level) -> None:
         rows = _Rows(self.model, level, self.asked)
@@ -95,11 +103,11 @@ class _Solver:
 
     def _low(self, rows: _Rows) -> Floats:
         value = rows.value(self.low, rows.low, self.pick)
-        return np.maximum(value * (1 - self.off) - _TINY, 0.0)
+        return outward(value, self.terms, up=False)
 
     def _high(self, rows: _Rows) -> Floats:
         value = rows.value(self.high, rows.high, self.pick)
-        return np.where(value > 0, value * (1 + self.off) + _TINY, 0.0)
+        return outward(value, self.terms, up=True)
 
     def _around(self, level: Level, rows: _Rows) -> None:
         """Iterate from below until it hardly grows; guess from above, and prove the guess."""
@@ -111,7 +119,7 @@ class _Solver:
         # Added in proportion to how long a run may stay here, what is missing leaves with it.
         stay = self._stay(rows, len(reached))
         residue = np.maximum(self._high(rows) - reached, 0.0).max(axis=0)
-        more = 2 * (residue + self.off * reached.max(axis=0)) + _TINY
+        more = 2 * (residue + self.terms * _HALF_ULP * reached.max(axis=0)) + _TINY
         proven: npt.NDArray[np.bool_] = np.zeros(reached.shape[1], dtype=np.bool_)
         for _ in range(_GUESSES):
             high[here] = guess = np.where(reached > 0, reached + more * stay, 0.0)
