@@ -50,7 +50,19 @@ class Storm:
         parts = models.SparseModelComponents[kind](
             transition_matrix=matrix, state_labeling=labeling, reward_models=rewards
         )
+        self.environment = self._environment(exact=exact)
         self.model = (models.SparseMdp if self.mdp else models.SparseDtmc)[kind](parts)
+
+    def _environment(self, *, exact: bool) -> Any:
+        """Sound methods, and more digits than Storm's own 1e-6."""
+        environments = self.stormpy.environments
+        if exact:
+            return environments.exact()
+        environment = environments.sound()
+        solver = environment.solver()
+        for part in (solver.native(), solver.min_max()):
+            part.precision = self.stormpy.Rational("1/1000000000000")
+        return environment
 
     def _odds(self, asked: Question, choice: int, *, exact: bool) -> list[tuple[int, Any, int]]:
         """The edges of a choice: target, odds that add up to 1, label."""
@@ -122,6 +134,8 @@ class Storm:
         sense = ("max" if most else "min") if self.mdp else ""
         text = f"{operator}{sense}=? {path}"
         formula = self.stormpy.parse_properties(text)[0]
-        found = self.stormpy.model_checking(self.model, formula, only_initial_states=True)
+        found = self.stormpy.model_checking(
+            self.model, formula, only_initial_states=True, environment=self.environment
+        )
         value = found.get_value(self.model.initial_states[0])
         return float(Fraction(str(value))) if not isinstance(value, float) else value

@@ -12,7 +12,6 @@ the edge that begins it.
 from __future__ import annotations
 
 import re
-import struct
 from array import array
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
@@ -24,30 +23,25 @@ from saga_fsm.definition import Kind
 from saga_fsm.definition.layout import Layout, PlacedEach
 from saga_fsm.errors import StateSpaceLimitError
 from saga_fsm.machine import (
-    Call,
     CancelTimer,
     Codes,
-    Compensate,
-    Decide,
     Event,
-    Expand,
     Query,
     SetTimer,
     State,
     Status,
 )
 from saga_fsm.machine import _alphabet as a
-from saga_fsm.quant._legs import Leg, patience_of
+from saga_fsm.quant._legs import Leg, Patience, patience_of
 
 
 #: By automaton, for open legs only: twice the number of the attempt, plus 1 if the effect landed.
 Legs: TypeAlias = tuple[tuple[int, int], ...]
 Owed: TypeAlias = tuple[tuple[str, str], ...]
-#: Codes and legs: in one ``bytes``, or as they are where no byte holds a label.
-Key: TypeAlias = bytes | tuple[tuple[int, ...], Legs]
+#: The number of a place, with the legs that are not at their first attempt.
+Key: TypeAlias = int | tuple[int, Legs]
 LegKey: TypeAlias = tuple[str, str]
 
-_LEG = struct.Struct("qq")
 _FIRST = 2  # the first attempt, and nothing landed: what is not said of an open leg
 _TIMERS = frozenset({a.WAITING, a.QUERY_WAITING, a.COMPENSATION_WAITING, a.WHOLE_WAITING})
 # A wait and the attempt after it, for ever: the only circles that there are.
@@ -73,7 +67,6 @@ _KIND = {
 _ALIKE = bytes.maketrans(
     bytes([a.REJECTED, a.COMPENSATED, a.UNKNOWN]), bytes([a.PENDING, a.PENDING, a.DONE])
 )
-_BEGINS = frozenset({Call, Query, Compensate, Decide, Expand})
 
 
 @attrs.define(auto_exc=True, kw_only=True)
@@ -161,13 +154,53 @@ def chain_of(layout: Layout, legs: dict[LegKey, Leg], *, limit: int) -> Chain:
     )
 
 
-class _Walk:
-    """One move on its way: the state, the numbers of the open legs, and what it costs."""
+class _Place:
+    """
+    A state of the machine, and what is known of its moves.
 
-    __slots__ = ("also", "cut", "legs", "state", "waited")
+    Args:
+        number: of this place.
+        state: the state.
+        open_: the automata that owe an event.
+    """
 
-    def __init__(self, state: State, legs: dict[int, int]) -> None:
+    __slots__ = ("lone", "moves", "number", "open", "rest", "state")
+
+    def __init__(self, number: int, state: State, open_: tuple[int, ...]) -> None:
+        self.number = number
         self.state = state
+        self.open = open_
+        # The wait beside which nothing is open.
+        alone = len(open_) == 1 and state.codes[open_[0]] in _TIMERS
+        self.lone = open_[0] if alone else -1
+        self.moves: dict[Event, _Move] = {}
+        self.rest: tuple[Status, Owed] | None = None
+
+
+class _Move(NamedTuple):
+    """
+    One move of the machine, as its effects matter to the numbers of the legs.
+
+    Args:
+        place: where it leads.
+        cuts: waits that it ends, with their patience.
+        begins: legs that begin, and whether it is a query.
+        timers: waits that begin.
+    """
+
+    place: _Place
+    cuts: tuple[tuple[int, Patience], ...]
+    begins: tuple[tuple[int, bool], ...]
+    timers: tuple[tuple[int, Patience], ...]
+
+
+class _Walk:
+    """A move on its way: where it is, the numbers of the open legs, and what it costs."""
+
+    __slots__ = ("also", "cut", "legs", "place", "waited")
+
+    def __init__(self, place: _Place, legs: dict[int, int]) -> None:
+        self.place = place
         self.legs = legs
         self.waited = 0.0
         self.cut = 0.0
@@ -187,11 +220,12 @@ class _Exploring:
         self.open_in = _finder(self.machine.initial.codes)
         self.early = _early(layout, legs)
         self.queried = {path for path, x in layout.steps.items() if x.step.query is not None}
-        # Each state as one value that the garbage collector need not look into.
+        # Numbers of attempts multiply the states of the chain, and not those of the machine.
+        self.places: dict[Codes, _Place] = {}
         self.numbers: dict[Key, int] = {}
-        self.todo: list[Key] = []
-        self.circles: dict[Key, int] = {}
-        self.width = len(self.paths)
+        self.at: list[_Place] = []
+        self.having: list[Legs] = []
+        self.circles: dict[tuple[Codes, Legs], int] = {}
         self.owed: dict[Codes, Owed] = {}
         self.labels: dict[Label, int] = {}
         self.choices, self.edges = array("q", [0]), array("q", [0])
@@ -202,20 +236,19 @@ class _Exploring:
         self.answers: dict[tuple[int, int, int], list[tuple[Label, Event, int]]] = {}
 
     def run(self) -> None:
-        walk = _Walk(self.machine.initial, {})
+        walk = _Walk(self._place(self.machine.initial), {})
         self._take(walk, self.machine.event("start"))
         self._number(walk)
         done = 0
-        while done < len(self.todo):
-            self._expand(done, self.todo[done])
+        while done < len(self.at):
+            self._expand(done)
             done += 1
 
-    def _expand(self, number: int, key: Key) -> None:
-        codes, known = self._read(key)
-        state = State(codes, self.machine)
-        open_ = self.open_in(codes)
+    def _expand(self, number: int) -> None:
+        place, known = self.at[number], dict(self.having[number])
+        codes, open_ = place.state.codes, place.open
         if not open_:
-            self.rests[number] = state.status, self._owed(state)
+            self.rests[number] = self._rest(place)
         elif len(open_) > self.widest:
             self.widest = len(open_)
         target, labelled, labels = self.target.append, self.label.append, self.labels
@@ -226,7 +259,7 @@ class _Exploring:
             if answers is None:
                 answers = self.answers[choice] = self._answers(*choice)
             for label, event, after in answers:
-                walk = _Walk(state, known.copy())
+                walk = _Walk(place, known.copy())
                 if after != leg:
                     walk.legs[v] = after
                 self._take(walk, event)
@@ -239,26 +272,23 @@ class _Exploring:
 
     def _number(self, walk: _Walk) -> int:
         """The number of the state that a walk has come to, waits passed that stand alone."""
-        while True:
-            codes = walk.state.codes
-            open_ = self.open_in(codes)
-            if len(open_) != 1 or codes[open_[0]] not in _TIMERS:
-                break
-            v = open_[0]
-            walk.waited += self._wait(v, codes[v], walk.legs[v])
+        while (v := walk.place.lone) >= 0:
+            walk.waited += self._wait(v, walk.place.state.codes[v], walk.legs[v])
             self._take(walk, self.machine.event("retry", self.paths[v]))
+        place, numbers = walk.place, walk.legs
         legs: Legs = ()
-        if walk.legs:
-            numbers = walk.legs
-            legs = tuple([(v, numbers[v]) for v in open_ if numbers.get(v, _FIRST) != _FIRST])
-        key = self._key(codes, legs)
+        if numbers:
+            legs = tuple([(v, numbers[v]) for v in place.open if numbers.get(v, _FIRST) != _FIRST])
+        key = (place.number, legs) if legs else place.number
         number = self.numbers.get(key)
         if number is None:
-            number = self.numbers[key] = len(self.todo)
+            number = self.numbers[key] = len(self.at)
             if number >= self.limit:
                 raise ChainLimitError(saga=self.layout.saga.name, limit=self.limit)
-            self.todo.append(key)
-            self.group.append(self._group(number, codes, legs) if len(open_) > 1 else number)
+            self.at.append(place)
+            self.having.append(legs)
+            alone = len(place.open) < 2
+            self.group.append(number if alone else self._group(number, place.state.codes, legs))
         return number
 
     def _group(self, number: int, codes: Codes, legs: Legs) -> int:
@@ -271,30 +301,21 @@ class _Exploring:
                 after[v] = _AGAIN.get(codes[v], codes[v])
         if not circles:
             return number
-        return self.circles.setdefault(self._key(codes.__class__(after), legs), number)
+        return self.circles.setdefault((codes.__class__(after), legs), number)
 
-    def _key(self, codes: Codes, legs: Legs) -> Key:
-        if not isinstance(codes, bytes):
-            return codes, legs
-        return codes + b"".join([_LEG.pack(*one) for one in legs]) if legs else codes
-
-    def _read(self, key: Key) -> tuple[Codes, dict[int, int]]:
-        if not isinstance(key, bytes):
-            return key[0], dict(key[1])
-        if len(key) == self.width:
-            return key, {}
-        return key[: self.width], dict(_LEG.iter_unpack(key[self.width :]))
-
-    def _owed(self, state: State) -> Owed:
-        """What is owed; the many ways to be clean owe the same."""
-        if state.status is not Status.STUCK:
-            return ()
-        codes = state.codes
-        alike = codes.translate(_ALIKE) if isinstance(codes, bytes) else codes
-        known = self.owed.get(alike)
-        if known is None:
-            known = self.owed[alike] = tuple(state.unresolved.items())
-        return known
+    def _rest(self, place: _Place) -> tuple[Status, Owed]:
+        """What a place is in which nothing is open; the many ways to be clean owe the same."""
+        if place.rest is None:
+            state = place.state
+            owed: Owed = ()
+            if state.status is Status.STUCK:
+                codes = state.codes
+                alike = codes.translate(_ALIKE) if isinstance(codes, bytes) else codes
+                owed = self.owed.get(alike, ())
+                if not owed:
+                    owed = self.owed[alike] = tuple(state.unresolved.items())
+            place.rest = state.status, owed
+        return place.rest
 
     # ------------------------------------------------------------------ what may come
 
@@ -335,52 +356,65 @@ class _Exploring:
 
     # ------------------------------------------------------------------ the driver's part
 
+    def _place(self, state: State) -> _Place:
+        place = self.places.get(state.codes)
+        if place is None:
+            open_ = tuple(self.open_in(state.codes))
+            place = self.places[state.codes] = _Place(len(self.places), state, open_)
+        return place
+
+    def _move(self, place: _Place, event: Event) -> _Move:
+        """Let the machine decide, once for all numbers of attempts."""
+        before = place.state
+        move = self.machine.step(before, event)
+        assert move.ignored is None, (str(before), event, move.ignored)  # noqa: S101 - it has odds
+        cuts, begins, timers = [], [], []
+        for effect in move.effects:
+            path = getattr(effect, "target", "")
+            v = self.machine.index.get(path, -1)
+            if v < 0 or path.endswith("@stop"):
+                continue
+            own = event.target == path
+            if effect.__class__ is CancelTimer:
+                # Of a wait that is over before its time, because its scope turns back.
+                if not (own and event.kind in {"retry", "exhausted"}):
+                    cuts.append((v, self._patience(v, before)))
+            elif effect.__class__ is SetTimer:
+                timers.append((v, self._patience(v, move.state)))
+            elif not (own and event.kind == "retry"):
+                begins.append((v, effect.__class__ is Query))
+        after = self._place(move.state)
+        found = place.moves[event] = _Move(after, tuple(cuts), tuple(begins), tuple(timers))
+        return found
+
+    def _patience(self, v: int, state: State) -> Patience:
+        return self.patience[_KIND[state.codes[v]], self.paths[v]]
+
     def _take(self, walk: _Walk, first: Event) -> None:
         """Let the machine decide on an event, and on what the driver adds to it."""
         todo = [first]
+        legs = walk.legs
         while todo or (self.early and self._end_early(walk, todo)):
             event = todo.pop(0)
-            move = self.machine.step(walk.state, event)
-            assert move.ignored is None, (str(walk.state), event, move.ignored)  # noqa: S101
-            before, walk.state = walk.state, move.state
-            for effect in move.effects:
-                kind = effect.__class__
-                if kind in _BEGINS:
-                    v = self.machine.index[effect.target]  # type: ignore[union-attr]
-                    if event.kind == "retry" and event.target == self.paths[v]:
-                        continue
-                    # The number begins again; whether the effect landed is for the query to find.
-                    landed = walk.legs.pop(v, _FIRST) & 1 if kind is Query else 0
-                    if landed:
-                        walk.legs[v] = _FIRST | landed
-                elif kind is SetTimer:
-                    self._set_timer(walk, effect.target, todo)  # type: ignore[union-attr]
-                elif kind is CancelTimer:
-                    self._cancelled(walk, before, event, effect.target)  # type: ignore[union-attr]
-
-    def _set_timer(self, walk: _Walk, path: str, todo: list[Event]) -> None:
-        """Wait for the next attempt, or say that there is none."""
-        v = self.machine.index[path]
-        if path.endswith("@stop"):
-            return
-        patience = self.patience[_KIND[walk.state.codes[v]], path]
-        leg = walk.legs.get(v, _FIRST) + 2
-        if not patience.forever and leg >> 1 > patience.last:
-            todo.append(self.machine.event("exhausted", path))
-        else:
-            walk.legs[v] = min(leg, patience.last << 1 | leg & 1)
-
-    def _cancelled(self, walk: _Walk, before: State, event: Event, path: str) -> None:
-        """A wait that is over before its time, because its scope turns back."""
-        if event.target == path and event.kind in {"retry", "exhausted"}:
-            return
-        v = self.machine.index.get(path)
-        if v is not None and before.codes[v] in _TIMERS:
-            walk.cut += self._wait(v, before.codes[v], walk.legs[v])
+            move = walk.place.moves.get(event) or self._move(walk.place, event)
+            walk.place = move.place
+            for v, patience in move.cuts:
+                walk.cut += patience.wait(legs[v] >> 1) or 0.0
+            for v, query in move.begins:
+                # The number begins again; whether the effect landed is for the query to find.
+                landed = legs.pop(v, _FIRST) & 1
+                if landed and query:
+                    legs[v] = _FIRST | landed
+            for v, patience in move.timers:
+                leg = legs.get(v, _FIRST) + 2
+                if not patience.forever and leg >> 1 > patience.last:
+                    todo.append(self.machine.event("exhausted", self.paths[v]))
+                else:
+                    legs[v] = min(leg, patience.last << 1 | leg & 1)
 
     def _end_early(self, walk: _Walk, todo: list[Event]) -> bool:
         """Pauses and pending answers of a scope that turns back: their time is up."""
-        state, index = walk.state, self.machine.index
+        state, index = walk.place.state, self.machine.index
         for path, (scope, seconds) in self.early.items():
             called = state.codes[index[path]] in {a.STARTED, a.RESTARTED}
             if called and state.codes[index[scope]] not in a.FORWARD:

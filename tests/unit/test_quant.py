@@ -129,6 +129,14 @@ def test_attempts_are_bounded_exactly(attempts: int) -> None:
     assert near(found.work, sum(F(1, 2) ** n for n in range(attempts)) + waits)
 
 
+def test_an_undo_has_attempts_of_its_own() -> None:
+    """However often the action was tried, the compensation's policy begins at the first."""
+    one = saga(C("a", retry=Retry(attempts=3)))
+    found = forecast(one, default=Odds(transient=0.5, compensation_fails=0.5))
+    assert near(found.compensations["a"], F(1, 8) * UNDO_TRIES)
+    assert near(found.probability[STUCK], F(1, 8) * LOST)
+
+
 def test_what_is_not_idempotent_is_not_repeated_in_doubt() -> None:
     """An unknown attempt is the last one of a step that may not be called twice."""
     bare = Contract(sticky=True, fenced=True)
