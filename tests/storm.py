@@ -100,16 +100,16 @@ class Storm:
         return build.build()
 
     def _rewards(self, asked: Question, each: Any, *, exact: bool) -> list[Any]:
+        """The mean cost of each row; nothing in a state that rests."""
         chain, rewards = self.chain, []
         for state in range(chain.states):
             choices = range(chain.choices[state], chain.choices[state + 1])
             if not choices:
-                rewards.append(self._number(Fraction(0), exact=exact))
+                rewards.append(self._number(0, exact=exact))
             for choice in choices:
-                cost: Any = 0
-                for _, odds, label in self._odds(asked, choice, exact=exact):
-                    one = float(each[label])
-                    cost += odds * (Fraction(one) if exact else one)
+                edges = self._odds(asked, choice, exact=exact)
+                exactly = Fraction if exact else float
+                cost = sum((odds * exactly(each[label]) for _, odds, label in edges), exactly(0))
                 rewards.append(self._number(cost, exact=exact))
         return rewards
 

@@ -228,12 +228,13 @@ class _Exploring:
         self.circles: dict[tuple[Codes, Legs], int] = {}
         self.owed: dict[Codes, Owed] = {}
         self.labels: dict[Label, int] = {}
+        self.priced: dict[tuple[int, float, float, tuple[LegKey, ...]], int] = {}
         self.choices, self.edges = array("q", [0]), array("q", [0])
         self.target, self.label, self.group = array("q"), array("q"), array("q")
         self.rests: dict[int, tuple[Status, Owed]] = {}
         self.widest = 1
         # What may come of a choice: remembered by automaton, local state and number.
-        self.answers: dict[tuple[int, int, int], list[tuple[Label, Event, int]]] = {}
+        self.answers: dict[tuple[int, int, int], list[tuple[int, Event, int]]] = {}
 
     def run(self) -> None:
         walk = _Walk(self._place(self.machine.initial), {})
@@ -251,13 +252,15 @@ class _Exploring:
             self.rests[number] = self._rest(place)
         elif len(open_) > self.widest:
             self.widest = len(open_)
-        target, labelled, labels = self.target.append, self.label.append, self.labels
+        target, labelled = self.target.append, self.label.append
         for v in open_:
             leg = known.get(v, _FIRST)
             choice = (v, codes[v], leg)
             answers = self.answers.get(choice)
             if answers is None:
-                answers = self.answers[choice] = self._answers(*choice)
+                found = self._answers(*choice)
+                answers = [(self._listed(label), event, after) for label, event, after in found]
+                self.answers[choice] = answers
             for label, event, after in answers:
                 walk = _Walk(place, known.copy())
                 if after != leg:
@@ -265,10 +268,22 @@ class _Exploring:
                 self._take(walk, event)
                 target(self._number(walk))
                 if walk.waited or walk.cut or walk.also:
-                    label = label._replace(waited=walk.waited, cut=walk.cut, also=walk.also)  # noqa: PLW2901
-                labelled(labels.setdefault(label, len(labels)))
+                    priced = (label, walk.waited, walk.cut, walk.also)
+                    labelled(self.priced.get(priced) or self._price(*priced))
+                else:
+                    labelled(label)
             self.edges.append(len(self.target))
         self.choices.append(len(self.edges) - 1)
+
+    def _listed(self, label: Label) -> int:
+        return self.labels.setdefault(label, len(self.labels))
+
+    def _price(self, label: int, waited: float, cut: float, also: tuple[LegKey, ...]) -> int:
+        """A label with what came on top of it."""
+        plain = next(x for x, number in self.labels.items() if number == label)
+        dearer = self._listed(plain._replace(waited=waited, cut=cut, also=also))
+        self.priced[label, waited, cut, also] = dearer
+        return dearer
 
     def _number(self, walk: _Walk) -> int:
         """The number of the state that a walk has come to, waits passed that stand alone."""

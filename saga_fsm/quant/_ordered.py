@@ -8,7 +8,7 @@ the ends to the start is exact, and nothing but these circles is ever iterated.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import attrs
 import numpy as np
@@ -84,19 +84,19 @@ def ordered(chain: Chain) -> Ordered:
         for x in (chain.choices, chain.edges, chain.target, chain.label, chain.group)
     )
     states = chain.states
-    state_of_choice = np.repeat(np.arange(states), np.diff(choices))
-    source = np.repeat(state_of_choice, np.diff(edges))
+    tables = _Tables(choices, np.diff(choices), edges, np.diff(edges))
+    source = np.repeat(np.repeat(np.arange(states), tables.many), tables.sizes)
     level = _levels(source, target, group, states)
     circles = np.bincount(group, minlength=states)[group] > 1
     # What is iterated stands apart; and of each part, who has most choices comes first.
     part = 2 * level + circles
-    order = np.lexsort((-np.diff(choices), part))
+    order = np.lexsort((-tables.many, part))
     place = np.empty(states, dtype=np.int64)
     place[order] = np.arange(states)
     parts, begins = np.unique(part[order], return_index=True)
     ends = np.append(begins[1:], states)
     levels = [
-        _level(order, slice(begin, end), choices, edges, circles=bool(one % 2))
+        _level(slice(begin, end), order[begin:end], tables, circles=bool(one % 2))
         for one, begin, end in zip(parts.tolist(), begins.tolist(), ends.tolist(), strict=True)
         if one > 0
     ]
@@ -109,22 +109,30 @@ def ordered(chain: Chain) -> Ordered:
         loop=source == target,
         resting=int(ends[0]),
         levels=tuple(levels),
-        widest=int(np.diff(edges).max(initial=1)),
+        widest=int(tables.sizes.max(initial=1)),
     )
 
 
-def _level(order: Ints, states: slice, choices: Ints, edges: Ints, *, circles: bool) -> Level:
-    mine, _ = _gathered(choices, order[states])
-    sizes = np.diff(edges)[mine]
-    fewer = np.argsort(-sizes, kind="stable")
-    at = np.empty(len(mine), dtype=np.int64)
-    at[fewer] = np.arange(len(mine))
-    many = np.diff(choices)[order[states]]
-    first = np.concatenate(([0], np.cumsum(many)[:-1]))
+class _Tables(NamedTuple):
+    """Where the choices of each state begin and how many they are; the edges of each choice too."""
+
+    choices: Ints
+    many: Ints
+    edges: Ints
+    sizes: Ints
+
+
+def _level(states: slice, mine: Ints, tables: _Tables, *, circles: bool) -> Level:
+    choices, many, edges, sizes = tables
+    rows, first = _gathered(choices[mine], many[mine])
+    fewer = np.argsort(-sizes[rows], kind="stable")
+    at = np.empty(len(rows), dtype=np.int64)
+    at[fewer] = np.arange(len(rows))
+    dealt = rows[fewer]
     return Level(
         states,
-        tuple(_dealt(edges[mine[fewer]], sizes[fewer])),
-        tuple(at[slot] for slot in _dealt(first, many)),
+        tuple(_dealt(edges[dealt], sizes[dealt])),
+        tuple(at[slot] for slot in _dealt(first, many[mine])),
         circles,
     )
 
@@ -136,13 +144,10 @@ def _dealt(first: Ints, sizes: Ints) -> Iterator[Ints]:
         yield first[: int(np.searchsorted(-sizes, -slot, side="left"))] + slot
 
 
-def _gathered(ends: Ints, order: Ints) -> tuple[Ints, Ints]:
-    """The rows of some owners, in their order: which, and where those of each begin."""
-    sizes = np.diff(ends)[order]
-    first = np.zeros(len(order) + 1, dtype=np.int64)
-    np.cumsum(sizes, out=first[1:])
-    rows = np.arange(first[-1]) + np.repeat(ends[order] - first[:-1], sizes)
-    return rows, first
+def _gathered(begins: Ints, sizes: Ints) -> tuple[Ints, Ints]:
+    """So many rows from each beginning, one after the other; and where each begins among them."""
+    first = np.cumsum(sizes) - sizes
+    return np.arange(sizes.sum()) + np.repeat(begins - first, sizes), first
 
 
 def _levels(source: Ints, target: Ints, group: Ints, states: int) -> Ints:
@@ -163,10 +168,7 @@ def _levels(source: Ints, target: Ints, group: Ints, states: int) -> Ints:
     while len(front):
         level[front] = height
         height += 1
-        sizes = first[front + 1] - first[front]
-        rows = np.arange(sizes.sum()) + np.repeat(
-            first[front] - np.concatenate(([0], np.cumsum(sizes)[:-1])), sizes
-        )
+        rows, _ = _gathered(first[front], first[front + 1] - first[front])
         met = callers[rows]
         np.subtract.at(left, met, 1)
         front = np.unique(met[left[met] == 0])

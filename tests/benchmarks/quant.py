@@ -59,7 +59,7 @@ SUBJECTS = [
     ("sequence of 100", sequence(100)),
     ("2 branches of 2", branches(2)),
     ("3 branches of 2", branches(3)),
-    ("8 retried for ever", forever(8)),
+    ("4 retried for ever", forever(4)),
     ("fulfilment", fulfilment.saga),
 ]
 
