@@ -10,7 +10,8 @@ from typing import TypeAlias
 import numpy as np
 
 from saga_fsm.machine import Status
-from saga_fsm.quant._chain import Chain, Label, LegKey, Owed
+from saga_fsm.quant._chain import Chain, Label
+from saga_fsm.quant._driven import LegKey, Owed
 from saga_fsm.quant._forecast import Contribution, Figure, Forecast, Interval
 from saga_fsm.quant._legs import Leg
 from saga_fsm.quant._ordered import Ordered, ordered
