@@ -37,7 +37,8 @@ order: completes with probability 0.9405, stuck 0, in 2.31 s on average
   step    attempts  undone  if never: completed  stuck  seconds
   ship        0.99                      +0.0495      0        0
   charge       1.1  0.0595              +0.0095      0    -0.01
-  'if never': what would change if no call of that step ever failed
+  if never: what would change if no call of that step ever failed; seconds are those of all calls
+            and waits
 
 Each figure lies between two bounds that are proven, rounding included:
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -213,7 +213,7 @@ def forecast_of(chain: Chain, legs: dict[LegKey, Leg]) -> Forecast:
         compensations=of_legs("compensate"),
         work=total,
         elapsed=_elapsed(total, chain.widest),
-        contributions=_contributions(asking, legs, found),
+        contribute=partial(_contributions, asking, legs, found),
     )
 
 

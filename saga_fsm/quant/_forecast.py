@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -133,8 +134,6 @@ class Forecast:
         work: mean seconds of all calls and waits of a run, added up.
         elapsed: mean seconds from start to rest. The same as ``work`` where one thing is open at a
             time; else only bounds: at least the work divided by ``widest``, at most all of it.
-        contributions: what it would change if a step never failed, the step that keeps the saga
-            from completing most often first.
     """
 
     saga: str
@@ -149,7 +148,19 @@ class Forecast:
     compensations: dict[str, Figure]
     work: Figure
     elapsed: Figure
-    contributions: tuple[Contribution, ...]
+    _contribute: Callable[[], tuple[Contribution, ...]] = attrs.field(
+        alias="contribute", repr=False, eq=False
+    )
+
+    @cached_property
+    def contributions(self) -> tuple[Contribution, ...]:
+        """
+        What it would change if a step never failed, for each step that can.
+
+        The one that keeps the saga from completing most often is first. Reckoned when asked: it
+        costs about as much as the rest of the forecast for every few steps.
+        """
+        return self._contribute()
 
     @property
     def sequential(self) -> bool:

@@ -24,6 +24,7 @@ _LEFT_OUT = (
     "cancels, deadlines, crashes, answers that come late, and operators: a run that is stuck stays "
     "so"
 )
+_IF_NEVER = "what would change if no call of that step ever failed; seconds are those of all calls and waits"
 
 
 def lines_of(forecast: Forecast) -> Iterator[str]:
@@ -44,7 +45,7 @@ def lines_of(forecast: Forecast) -> Iterator[str]:
         yield from _table(list(_owed(forecast)))
     yield ""
     yield from _table(list(_steps(forecast)))
-    yield "  'if never': what would change if no call of that step ever failed"
+    yield from _wrapped("  if never: ", _IF_NEVER)
 
 
 def _headline(forecast: Forecast) -> str:
@@ -99,12 +100,14 @@ def _changes(one: Contribution | None) -> tuple[str, str, str]:
 
 def chance(figure: Figure) -> str:
     """A probability; near 1 by what is missing."""
-    return _between(figure, _chance)
+    known = max(figure.least.width, figure.most.width)
 
+    def said(value: float) -> str:
+        text = f"{value:.{_DIGITS}g}"
+        # What the bounds cannot tell from nothing is not missing.
+        return f"1 - {1 - value:.2g}" if text == "1" and 1 - value > known else text
 
-def _chance(value: float) -> str:
-    text = f"{value:.{_DIGITS}g}"
-    return f"1 - {1 - value:.2g}" if text == "1" and value < 1 else text
+    return _between(figure, said)
 
 
 def number(figure: Figure) -> str:

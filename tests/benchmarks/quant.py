@@ -88,7 +88,7 @@ def line(name: str, saga: Saga[Any, Any]) -> str:
     columns = [Column(ends=rests(Status.COMPLETED)), Column(cost=work)]
     asked = Asking(chain, legs)
     ours = timed(lambda: Asking(chain, legs).figures(columns))
-    whole = timed(lambda: forecast_of(chain, legs))
+    whole = timed(lambda: forecast_of(chain, legs).contributions)
     fed = timed(lambda: Storm(asked, {"work": columns[1]}, exact=False))
     storm = fed.value
     sides = (False, True) if chain.widest > 1 else (False,)

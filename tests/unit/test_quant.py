@@ -370,6 +370,20 @@ def test_the_text_says_what_is_left_out_and_sorts_by_contribution() -> None:
     assert rows.index("worst") < rows.index("a") < rows.index("p")
 
 
+def test_what_is_certain_is_said_so() -> None:
+    """Rounding is no doubt; what is missing to certainty is said where it is known."""
+    assert "completes with probability 1, stuck 0" in str(forecast(saga(C("a")), default=Odds()))
+    rare = Odds(rejected=2e-9)
+    assert "completes with probability 1 - 2e-09," in str(forecast(saga(C("a")), default=rare))
+
+
+def test_many_steps_are_not_all_told() -> None:
+    """The first twenty are, and how many more; the value has them all."""
+    found = forecast(saga(*(C(f"c{n}") for n in range(25))), default=ODDS)
+    assert "and 5 more" in str(found)
+    assert len(found.contributions) == 25
+
+
 def test_a_range_is_said_where_the_order_decides() -> None:
     """Two numbers, the smaller first; one where they are the same in so many digits."""
     one = saga(parallel(Saga("n", C("a"), C("b")), C("c")))
