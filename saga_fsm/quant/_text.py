@@ -24,7 +24,10 @@ _LEFT_OUT = (
     "cancels, deadlines, crashes, answers that come late, and operators: a run that is stuck stays "
     "so"
 )
-_IF_NEVER = "what would change if no call of that step ever failed; seconds are those of all calls and waits"
+_IF_NEVER = (
+    "what would change if no call of that step ever failed; "
+    "seconds are those of all calls and waits"
+)
 
 
 def lines_of(forecast: Forecast) -> Iterator[str]:
