@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from saga_fsm.checker import Report as Report
     from saga_fsm.checker import check as check
     from saga_fsm.compiler import compile_saga as compile_saga
+    from saga_fsm.conformance import audit as audit
     from saga_fsm.definition import GUARDED as GUARDED
     from saga_fsm.definition import PENDING as PENDING
     from saga_fsm.definition import SKIP as SKIP
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from saga_fsm.runner import Outcome as Outcome
     from saga_fsm.runner import arun as arun
     from saga_fsm.runner import run as run
+    from saga_fsm.upgrade import diff as diff
 
 # Where each public name lives: loaded when it is first asked for, so that the import stays light.
 _HOMES: Final[dict[str, str]] = {
@@ -95,6 +97,8 @@ _HOMES: Final[dict[str, str]] = {
     "check": "saga_fsm.checker",
     "draw": "saga_fsm.drawing",
     "compile_saga": "saga_fsm.compiler",
+    "diff": "saga_fsm.upgrade",
+    "audit": "saga_fsm.conformance",
 }
 
 # Written out: type checkers read it, and `from saga_fsm import *` means the same to them.
@@ -119,9 +123,11 @@ __all__ = [
     "Transient",
     "alternatives",
     "arun",
+    "audit",
     "check",
     "choice",
     "compile_saga",
+    "diff",
     "draw",
     "each",
     "parallel",

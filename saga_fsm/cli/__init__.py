@@ -11,8 +11,10 @@ import sys
 
 import click
 
+from saga_fsm.cli.audit import audit
 from saga_fsm.cli.check import check
 from saga_fsm.cli.demo import demo
+from saga_fsm.cli.diff import diff
 from saga_fsm.cli.draw import draw
 from saga_fsm.cli.export import export
 from saga_fsm.cli.faults import faults
@@ -34,8 +36,10 @@ def saga_fsm(*, traceback: bool) -> None:
     click.get_current_context().obj = traceback
 
 
+saga_fsm.add_command(audit)
 saga_fsm.add_command(check)
 saga_fsm.add_command(demo)
+saga_fsm.add_command(diff)
 saga_fsm.add_command(draw)
 saga_fsm.add_command(export)
 saga_fsm.add_command(faults)

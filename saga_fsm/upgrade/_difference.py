@@ -1,0 +1,121 @@
+"""What a comparison of two sagas has found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import attrs
+
+from saga_fsm.machine import Codes, State
+from saga_fsm.path import Path
+from saga_fsm.upgrade._mapping import Obstacle
+
+
+SCHEMA = 1
+UNSEEN = (
+    "bodies of actions, compensations, queries and choosers, and the types of their results",
+    "waiting times, numbers of attempts, timeouts and lengths of deadlines",
+)
+
+
+@attrs.frozen
+class Refusal:
+    """
+    States of the old machine in which a run cannot go on under the new one, for one reason.
+
+    Args:
+        obstacle: the reason.
+        states: how many states.
+        example: the nearest of them, as the old machine prints it.
+        path: the shortest run of the old saga to it.
+    """
+
+    obstacle: Obstacle
+    states: int
+    example: str
+    path: Path
+
+
+@attrs.frozen(eq=False)
+class Difference:
+    """
+    Whether runs of an old saga may go on under a new one.
+
+    Args:
+        old: name and version of the old saga.
+        new: name and version of the new one.
+        fingerprints: of their machines, old and new.
+        verdict: "compatible", "incompatible" or, where the search was cut short, "incomplete".
+        states: how many states of the old machine a run in flight can be in, of those looked at.
+        refusals: where it cannot go on, and why; nearest first.
+        limit: the largest number of states of each product that were looked at.
+    """
+
+    old: str
+    new: str
+    fingerprints: tuple[str, str]
+    verdict: str
+    states: int
+    refusals: tuple[Refusal, ...]
+    limit: int
+    _carried: Mapping[Codes, State] = attrs.field(alias="carried", repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every run in flight may go on."""
+        return self.verdict == "compatible"
+
+    @property
+    def same(self) -> bool:
+        """Whether the two machines have one fingerprint."""
+        return self.fingerprints[0] == self.fingerprints[1]
+
+    def maps(self, state: State) -> State | None:
+        """The state in which a run goes on under the new machine; None if it may not."""
+        return self._carried.get(state.codes)
+
+    def __str__(self) -> str:
+        refused = sum(one.states for one in self.refusals)
+        head = f"{self.old} -> {self.new}: {self.verdict}"
+        lines = [head, f"  fingerprints: {'equal' if self.same else ' -> '.join(_short(self))}"]
+        lines.append(f"  {self.states:,} states in flight, {self.states - refused:,} may go on")
+        if self.verdict == "incomplete":
+            lines.append(f"  cut short: more than {self.limit:,} states; a larger limit= goes on")
+        for one in self.refusals:
+            lines.append(f"  {one.states:,} may not: {one.obstacle.reason}")
+            lines.append(f"    for instance {one.example}")
+            lines.append(f"    after {one.path.encode()}")
+            lines.append(f"    {one.obstacle.remedy}")
+        lines.extend(f"  not looked at: {one}" for one in UNSEEN)
+        return "\n".join(lines)
+
+    def to_json(self) -> str:
+        """The same as one JSON object with a schema number; paths are encoded."""
+        plain = {
+            "schema": SCHEMA,
+            "ok": self.ok,
+            "old": self.old,
+            "new": self.new,
+            "fingerprints": list(self.fingerprints),
+            "verdict": self.verdict,
+            "states": self.states,
+            "limit": self.limit,
+            "refusals": [
+                {
+                    "step": one.obstacle.step,
+                    "reason": one.obstacle.reason,
+                    "remedy": one.obstacle.remedy,
+                    "states": one.states,
+                    "example": one.example,
+                    "path": one.path.encode(),
+                }
+                for one in self.refusals
+            ],
+            "unseen": list(UNSEEN),
+        }
+        return json.dumps(plain)
+
+
+def _short(found: Difference) -> list[str]:
+    return [fingerprint[:8] for fingerprint in found.fingerprints]
