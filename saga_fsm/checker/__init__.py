@@ -9,13 +9,13 @@ crashes and takeovers anywhere, cancels, operators. What is declared in a contra
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from saga_fsm.checker._flow import flow
 from saga_fsm.checker._ignored import of_table
 from saga_fsm.checker._never import NeverTaken, Untaken
 from saga_fsm.checker._promises import promises
-from saga_fsm.checker._report import Finding, Report
+from saga_fsm.checker._report import Answers, Finding, Report
 from saga_fsm.checker._search import Explored, search
 from saga_fsm.checker._weakest import Needs
 from saga_fsm.compiler import compile_saga
@@ -23,8 +23,12 @@ from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import Layout, PlacedEach, lay_out
 from saga_fsm.machine import Machine
 from saga_fsm.ports import Progress
-from saga_fsm.product import network_of
+from saga_fsm.product import Network, network_of
+from saga_fsm.properties import Property
 
+
+if TYPE_CHECKING:
+    from saga_fsm.checker._properties import Asked
 
 __all__ = ["Finding", "NeverTaken", "Report", "check"]
 
@@ -50,12 +54,13 @@ _FAIRNESS = (
 )
 
 
-def check(
+def check(  # noqa: PLR0913 - the interface's own
     saga: Saga[Any, Any, Any],
     *,
     without: Iterable[str] = (),
     limit: int = 1_000_000,
     engine: str = "auto",
+    properties: Iterable[Property] = (),
     progress: Progress | None = None,
 ) -> Report:
     """
@@ -81,10 +86,13 @@ def check(
             "incomplete".
         limit: the largest number of states.
         engine: "auto", or "plain": breadth-first search, state by state.
+        properties: what is to hold besides, made by ``saga_fsm.properties``.
         progress: called every few thousand states with how far the search is.
 
     Raises:
-        ValueError: an unknown fault in ``without``, an unknown engine, or a limit below 1.
+        ValueError: an unknown fault in ``without``, an unknown engine, or a limit below 1; a
+            property that names no step or event of the saga, or whose predicate raises.
+        TypeError: something is no property, or a predicate answers neither True nor False.
     """
     if engine not in _ENGINES:
         raise ValueError(f"engine {engine!r} is not known: there are {', '.join(_ENGINES)}")
@@ -97,23 +105,40 @@ def check(
     layout = lay_out(saga)
     machine = compile_saga(saga)
     network = network_of(layout, machine, crashes=not left_out >= _REMOVABLE)
+    asked = _asked(layout, network, properties)
     explored = search(network, limit=limit, progress=progress)
-    return _report(saga, machine, explored, left_out, limit)
+    answers = Answers()
+    if asked is not None:
+        told = explored.interrupted
+        answers = asked.answers(limit=limit, progress=progress, interrupted=told)
+    return _report(saga, machine, explored, answers, left_out, limit)
 
 
-def _report(
+def _asked(layout: Layout, network: Network, properties: Iterable[Property]) -> Asked | None:
+    """The properties, every word of them known, before anything is explored."""
+    if not (wanted := tuple(properties)):
+        return None
+    # It needs NumPy, and who asks nothing need not wait for that.
+    from saga_fsm.checker._properties import Asked
+
+    return Asked(layout, network, wanted)
+
+
+def _report(  # noqa: PLR0913, PLR0917 - whatever has been found out
     saga: Saga[Any, Any, Any],
     machine: Machine,
     explored: Explored,
+    answers: Answers,
     left_out: frozenset[str],
     limit: int,
 ) -> Report:
     """What a search has found, beside what the definition shows, and the verdict on both."""
     layout, needs = lay_out(saga), Needs(saga)
     untaken = Untaken(layout, machine, explored) if explored.complete else None
-    interrupted = explored.interrupted
+    interrupted = explored.interrupted or answers.interrupted
     findings = [Finding(x.rule, "error", x.step, x.message, x.path) for x in explored.breaches]
     findings.extend(Finding(rule, "error", step, text) for rule, step, text in of_table(machine))
+    findings.extend(answers.findings)
     findings.extend(promises(layout))
     findings.extend(flow(layout))
     try:
@@ -124,7 +149,7 @@ def _report(
         findings.append(Finding("never taken", "info", "", str(untaken)))
     findings.sort(key=lambda finding: _LEVELS.index(finding.level))
     unsafe = any(finding.level == "error" for finding in findings)
-    complete = explored.complete and not left_out and not interrupted
+    complete = explored.complete and answers.decided and not left_out and not interrupted
     return Report(
         saga=saga.name,
         fingerprint=machine.fingerprint,
