@@ -11,7 +11,8 @@ from saga_fsm.checker._traces import trace
 from saga_fsm.checker._truth import Truths
 from saga_fsm.path import Path, PathMove
 from saga_fsm.properties import Property
-from saga_fsm.properties._predicates import HAPPENED, NOW, Predicate
+from saga_fsm.properties._atoms import HAPPENED, NOW
+from saga_fsm.properties._predicates import Predicate
 
 
 @attrs.frozen

@@ -24,7 +24,8 @@ from saga_fsm.definition.layout import Layout
 from saga_fsm.ports import Progress
 from saga_fsm.product import Network
 from saga_fsm.properties import Property
-from saga_fsm.properties._predicates import Implies, Joined, Not, Predicate, Remembered
+from saga_fsm.properties._atoms import Remembered
+from saga_fsm.properties._predicates import Implies, Joined, Not, Predicate
 from saga_fsm.properties._view import Terms
 
 

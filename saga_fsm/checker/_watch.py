@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import attrs
 
 from saga_fsm.product import Command, Field, Network
-from saga_fsm.properties._predicates import Happened, Predicate, Remembered
+from saga_fsm.properties._atoms import Happened, Remembered
+from saga_fsm.properties._predicates import Predicate
 from saga_fsm.properties._view import Occasion, Terms
 
 

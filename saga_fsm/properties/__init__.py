@@ -42,21 +42,8 @@ from typing import Any, Final
 import attrs
 
 from saga_fsm.machine import Status
-from saga_fsm.properties._predicates import (
-    Anything,
-    At,
-    Begun,
-    Claim,
-    Happened,
-    Has,
-    Implies,
-    Not,
-    Now,
-    Predicate,
-    Rests,
-    Stands,
-    claim,
-)
+from saga_fsm.properties._atoms import Anything, At, Begun, Happened, Has, Now, Rests, Stands
+from saga_fsm.properties._predicates import Claim, Implies, Not, Predicate, claim
 from saga_fsm.properties._view import View, Word
 
 
