@@ -11,7 +11,7 @@ from saga_fsm.checker._traces import trace
 from saga_fsm.checker._truth import Truths
 from saga_fsm.path import Path, PathMove
 from saga_fsm.properties import Property
-from saga_fsm.properties._atoms import HAPPENED, NOW
+from saga_fsm.properties._atoms import HAPPENED, NOW, Anything
 from saga_fsm.properties._predicates import Predicate
 
 
@@ -81,7 +81,7 @@ class Evidence:
         found = self.found
         assert found is not None  # noqa: S101 - asked of endless runs only
         what = f"'{one.predicates[-1]}' need not come"
-        if one.operator == "leads_to":
+        if one.operator == "leads_to" and not isinstance(one.predicates[0], Anything):
             what = f"'{one.predicates[0]}' holds {_after(self.begun)} and {what}"
         if found.loop is None:
             end = f"{_after(len(self.path))} the run rests"

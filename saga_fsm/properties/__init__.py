@@ -108,8 +108,14 @@ def _property(
     predicates = tuple(claim(one) for one in claims)
     if isinstance(adversarial, str):
         adversarial = (adversarial,)
-    called = name or f"{operator}({', '.join(map(str, predicates))})"
-    return Property(operator, predicates, called, tuple(adversarial))
+    unfair = tuple(adversarial)
+    said = ", ".join(map(str, predicates))
+    called = name or f"{operator}({said}{_against(unfair)})"
+    return Property(operator, predicates, called, unfair)
+
+
+def _against(adversarial: tuple[str, ...]) -> str:
+    return f", against {' '.join(adversarial)}" if adversarial else ""
 
 
 def always(p: Claim, /, *, name: str | None = None) -> Property:
@@ -151,13 +157,15 @@ def always_possible(q: Claim, /, *, name: str | None = None) -> Property:
     return _property("always_possible", q, name=name)
 
 
-def termination(*, adversarial: Iterable[str] = (), name: str = "termination") -> Property:
+def termination(*, adversarial: Iterable[str] = (), name: str | None = None) -> Property:
     """
     Whatever has happened, the run comes to rest: completed, compensated or stuck.
 
     Without adversary this is I4 (no livelock), which ``check`` demands of every saga.
     """
-    return leads_to(Anything(), at_rest, adversarial=adversarial, name=name)
+    unfair = (adversarial,) if isinstance(adversarial, str) else tuple(adversarial)
+    called = name or f"termination{_against(unfair)}"
+    return leads_to(Anything(), at_rest, adversarial=unfair, name=called)
 
 
 def implies(p: Claim, q: Claim, /) -> Predicate:

@@ -234,7 +234,9 @@ def _inside(part: Predicate) -> str:
 
 def step_name(step: Any) -> str:
     """What a step is called: by value, name or function."""
-    return step if isinstance(step, str) else str(getattr(step, "name", step.__name__))
+    if isinstance(step, str):
+        return step
+    return str(getattr(step, "name", None) or getattr(step, "__name__", step))
 
 
 def _text(function: Callable[..., Any]) -> str:
