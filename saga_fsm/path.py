@@ -76,13 +76,12 @@ class Path:
     saga: str
     fingerprint: str
     moves: tuple[PathMove, ...] = ()
-    loop: int | None = attrs.field(default=None)
+    loop: int | None = None
 
-    @loop.validator
-    def _in_the_run(self, _: object, loop: int | None) -> None:
-        if loop is not None and not 0 <= loop < len(self.moves):
+    def __attrs_post_init__(self) -> None:
+        if self.loop is not None and not 0 <= self.loop < len(self.moves):
             raise ValueError(
-                f"loop is {loop} in a path of {len(self.moves)} moves\n"
+                f"loop is {self.loop} in a path of {len(self.moves)} moves\n"
                 "  Give the number of moves before the first one that is repeated."
             )
 

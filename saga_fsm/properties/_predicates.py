@@ -77,7 +77,8 @@ def claim(value: Any) -> Predicate:
 
         return Now(value)
     if callable(value):
-        return Function(value, _text(value))
+        function: Any = value
+        return Function(function, _text(function))
     raise TypeError(
         f"{value!r} is no predicate\n"
         "  Give a function of a view, an atom such as at('charge', 'done'), or an event's text."

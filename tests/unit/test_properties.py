@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
+import attrs
 import pytest
 
 from saga_fsm import GUARDED, Path, Report, Saga, Status, check, compile_saga, draw
+from saga_fsm.checker._lasso import _around, bottoms_of
 from saga_fsm.checker._properties import Asked
+from saga_fsm.checker._search import search
 from saga_fsm.definition.layout import lay_out
 from saga_fsm.product import network_of
 from saga_fsm.properties import (
@@ -410,3 +414,54 @@ def test_properties_share_a_graph_where_they_remember_the_same(
     report: Report = check(SAGA, properties=HOLDS)
     assert len(made) == 4
     assert report.ok
+
+
+@pytest.mark.parametrize(
+    "missing", ["", "retry", "exhausted", "retry exhausted cancel", "done unknown", "~recovered"]
+)
+def test_termination_is_i4(missing: str) -> None:
+    """With whatever is taken away, it fails where the search finds a livelock, as far away."""
+    layout = lay_out(Saga("s", C("a", retry=BOUNDED), R("r"), contract=GUARDED))
+    network = network_of(layout, compile_saga(layout.saga))
+    left = [x for x in network.commands if x.token.partition("(")[0] not in missing.split()]
+    network = attrs.evolve(network, commands=tuple(left))
+    livelock = [
+        x for x in search(network, limit=10_000).breaches if "never come to rest" in x.message
+    ]
+    answers = Asked(layout, network, [termination(), always_possible(at_rest)])
+    found, possible, *_ = answers.answers(limit=10_000).findings
+    assert bool(livelock) is (found.level == "error") is (possible.level == "error")
+    assert [len(x.path) for x in livelock] == [len(x.path) for x in [possible] if x.path]
+
+
+def test_what_is_taken_away_does_make_livelocks() -> None:
+    """The comparison above has both answers."""
+    seen = set()
+    for missing in ("", "~recovered"):
+        layout = lay_out(Saga("s", C("a", retry=BOUNDED), R("r"), contract=GUARDED))
+        network = network_of(layout, compile_saga(layout.saga))
+        left = tuple(x for x in network.commands if x.token != missing)
+        network = attrs.evolve(network, commands=left)
+        (found,) = Asked(layout, network, [termination()]).answers(limit=10_000).findings
+        seen.add(found.level)
+    assert seen == {"info", "error"}
+
+
+def test_a_long_round_is_shown_in_part() -> None:
+    """Where a fair round through all moves is long, one short round is shown, and said to be it."""
+    crowd = {x: [(y, False) for y in range(9) if y != x] for x in range(9)}
+    ahead, part = _around(crowd, 0, set(crowd))
+    assert (len(ahead), ahead[-1][0], part) == (2, 0, 9)
+    few = {x: [(y, False) for y in range(4) if y != x] for x in range(4)}
+    ahead, part = _around(few, 0, set(few))
+    states = [0, *(state for state, _ in ahead)]
+    assert part == 0
+    assert states[-1] == 0
+    assert len(set(itertools.pairwise(states))) == 12
+
+
+def test_the_parts_that_are_never_left() -> None:
+    """Of a chain of parts only the last ones count; a state without moves is one."""
+    chain = {0: [1, 4], 1: [2], 2: [1, 3], 3: [3], 4: [5], 5: [6], 6: [5], 7: []}
+    found = bottoms_of({x: [(y, False) for y in ends] for x, ends in chain.items()})
+    assert sorted(map(sorted, found)) == [[3], [5, 6], [7]]
