@@ -10,12 +10,14 @@ from saga_fsm.definition.layout import Layout
 from saga_fsm.errors import UnknownStepError
 from saga_fsm.machine import Status
 from saga_fsm.machine._alphabet import LOCAL
-from saga_fsm.product import UP, Network
+from saga_fsm.product import BROKEN, UP, Network
 
 
 _WORDS = frozenset(LOCAL.values())
 _STANDING = {"landed": 1, "twice": 2}
 _WORLD = frozenset({"~lands", "~lands_again", "~refused", "~undone"})
+# A saga may have thousands of steps; so many names are read.
+_SHOWN = 20
 _HEALTH = frozenset({"~crash", "~recovered"})
 
 
@@ -102,6 +104,9 @@ class Terms:
         self.words = [
             _WORDS | {name.removeprefix("=") for name in field.values} for field in network.fields
         ]
+        # A label that is never chosen is a word all the same.
+        for f, automaton in enumerate(network.machine.automata):
+            self.words[f] |= set(automaton.labels)
         # Of each atom, kept alive, its guard.
         self.guards: dict[int, tuple[object, list[dict[int, frozenset[int]]]]] = {}
         self._paths: dict[object, str] = {}
@@ -111,7 +116,7 @@ class Terms:
         Where a step, a nested saga or a block stands; by value, path, name or function.
 
         Raises:
-            UnknownStepError: there is none, or several.
+            ValueError: there is none, or several (then it is an UnknownStepError).
         """
         key = step if isinstance(step, str) else id(step)
         known = self._paths.get(key)
@@ -122,10 +127,17 @@ class Terms:
     def _find(self, step: object) -> str:
         try:
             return self.layout.find(step)
-        except UnknownStepError:
-            if isinstance(step, str) and step in self.fields and not step.startswith("~"):
+        except UnknownStepError as error:
+            if not isinstance(step, str) or error.found:
+                raise
+            if step in self.fields and not step.startswith("~"):
                 return step
-            raise
+            there = [x for x in self.fields if not x.startswith(("~", UP, BROKEN))]
+            raise ValueError(
+                f"nothing in saga '{self.layout.saga.name}' is called {step!r}\n"
+                f"  There are {', '.join(there[:_SHOWN])}"
+                + (f" and {len(there) - _SHOWN:,} more." if len(there) > _SHOWN else ".")
+            ) from error
 
     def at(self, step: object) -> int:
         """The field with the local state of a step."""
@@ -258,7 +270,3 @@ class View:
             self._terms.network.fields[f].values[self._value(f)] == "undone"
             for f in self._terms.wholes(step)
         )
-
-    def seen(self, field: str) -> bool:
-        """Whether what a property has to remember of the past is so."""
-        return self._value(self._terms.fields[field]) == 1

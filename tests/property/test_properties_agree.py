@@ -198,7 +198,7 @@ def among(values: frozenset[int]) -> Any:
 def with_bit(values: frozenset[int]) -> Any:
     """A function that looks at the memory in some states only."""
     names = {f"s{x}" for x in values}
-    return predicate(lambda view: str(view["@s"]) in names and view.seen("~m"))
+    return predicate(lambda view: str(view["@s"]) in names and view._value(M) == 1)
 
 
 def answer(net: Network, one: Any, limit: int = 10_000) -> Any:

@@ -9,7 +9,19 @@ from typing import Any
 import attrs
 import pytest
 
-from saga_fsm import GUARDED, Path, Report, Saga, Status, check, compile_saga, draw
+from saga_fsm import (
+    GUARDED,
+    SKIP,
+    Path,
+    Report,
+    Saga,
+    Status,
+    check,
+    choice,
+    compile_saga,
+    draw,
+    each,
+)
 from saga_fsm.checker._lasso import _around, bottoms_of
 from saga_fsm.checker._properties import Asked
 from saga_fsm.checker._search import search
@@ -37,7 +49,7 @@ from saga_fsm.properties import (
     undone,
 )
 from saga_fsm.properties._view import Terms
-from tests.reference import BOUNDED, C, O, P, R, act, undo
+from tests.reference import BOUNDED, C, O, P, R, act, chooser, several, undo
 
 
 SAGA = Saga("s", C("a"), P("p"), contract=GUARDED)
@@ -378,6 +390,25 @@ def test_a_readonly_step_has_no_effect() -> None:
     saga = Saga("s", O("o"), C("a"), contract=GUARDED)
     with pytest.raises(ValueError, match="readonly"):
         check(saga, properties=[never(landed("o"))])
+
+
+def test_blocks_have_their_labels() -> None:
+    """A choice and an each are asked for what was chosen; a word that is no label is refused."""
+    saga = Saga(
+        "s",
+        choice(chooser, yes=C("b"), otherwise=SKIP),
+        each(several, C("a"), max_items=2),
+        contract=GUARDED,
+    )
+    chosen = predicate(lambda v: v["chooser"] == "yes")
+    (found,) = findings(never(at("chooser", "yes") & ~chosen), saga)
+    assert found.level == "info"
+    (found,) = findings(reachable(at("a", "2") & happened("chose(chooser,yes)")), saga)
+    assert run_to(found).split()[-1] == "items(a,2)"
+    with pytest.raises(ValueError, match=r"chooser.* 'maybe'"):
+        check(saga, properties=[never(at("chooser", "maybe"))])
+    with pytest.raises(ValueError, match=r"called 'each'\n.*chooser, b, a, a\[0\]"):
+        check(saga, properties=[never(at("each", "2"))])
 
 
 def test_names_come_from_the_predicates() -> None:
