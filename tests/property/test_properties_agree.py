@@ -87,14 +87,14 @@ def drawn(draw: st.DrawFn, *, size: int = 6) -> Drawn:
             luck.randrange(number),
             luck.choice([None, 0, 1]),
         )
-        for _ in range(luck.randint(number, 2 * number + 2))
+        for _ in range(luck.randint(number, 2 * number + 1))
     ]
-    if luck.random() < 0.4:
+    if luck.random() < 0.25:
         # No rests: then what does not come is gone round by.
-        moves += [
-            (luck.choice(TOKENS), x, None, luck.randrange(number), None) for x in range(number)
-        ]
-    p, q = (frozenset(luck.sample(range(number), luck.choice([1, 1, 2]))) for _ in range(2))
+        steps = [luck.randint(1, number - 1) for _ in range(number)]
+        moves += [("e2", x, None, (x + step) % number, None) for x, step in enumerate(steps)]
+    p = frozenset(luck.sample(range(number), luck.choice([1, 1, 2])))
+    q = frozenset([luck.randrange(number)])
     return Drawn(network(number, moves), p, q)
 
 
