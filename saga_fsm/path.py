@@ -3,10 +3,13 @@ A path: how a machine, and the world around it, got from the start to somewhere.
 
 A counterexample, a run's history and a replay are all paths. The short text that ``encode`` gives
 holds the tokens only; what the moves did is found again by the machine that the fingerprint names.
+What is repeated for ever stands behind ``:loop``.
 
 >>> path = Path.decode("order:1a2b3c4d start ~lands(pay) done(pay)")
 >>> path.events
 ('start', 'done(pay)')
+>>> Path.decode("order:1a2b3c4d start :loop ~crash ~recovered").loop
+1
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ __all__ = ["Path", "PathMove"]
 
 _READABLE: Final = "()[],@/~"
 _FINGERPRINT_SHOWN: Final = 8
+# No token reads so: a colon in one is percent-encoded.
+_LOOP: Final = ":loop"
 
 
 @attrs.frozen
@@ -64,12 +69,21 @@ class Path:
         saga: the saga's name.
         fingerprint: of the machine, or its first characters.
         moves: in order.
+        loop: how many moves come before those that are repeated for ever; None if the run ends.
 
     """
 
     saga: str
     fingerprint: str
     moves: tuple[PathMove, ...] = ()
+    loop: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.loop is not None and not 0 <= self.loop < len(self.moves):
+            raise ValueError(
+                f"loop is {self.loop} in a path of {len(self.moves)} moves\n"
+                "  Give the number of moves before the first one that is repeated."
+            )
 
     @classmethod
     def of_events(cls, machine: Machine, events: Iterable[str]) -> Path:
@@ -94,7 +108,7 @@ class Path:
         Read what ``encode`` wrote; states and changes are not in it.
 
         Raises:
-            ValueError: the text does not begin with ``saga:fingerprint``.
+            ValueError: the text does not begin with ``saga:fingerprint``, or ends with ``:loop``.
 
         """
         head, *tokens = text.split() or [""]
@@ -104,12 +118,17 @@ class Path:
                 f"{text!r} is no path: it should read 'saga:fingerprint event event ...'\n"
                 "  Copy the whole text that a report or Path.encode() printed."
             )
-        return cls(_plain(saga), _plain(fingerprint), tuple(PathMove(_plain(t)) for t in tokens))
+        loop = tokens.index(_LOOP) if _LOOP in tokens else None
+        moves = tuple(PathMove(_plain(t)) for t in tokens if t != _LOOP)
+        return cls(_plain(saga), _plain(fingerprint), moves, loop)
 
     def encode(self) -> str:
         """Write it as one line of readable text; odd characters are percent-encoded."""
         head = f"{_coded(self.saga)}:{_coded(self.fingerprint)}"
-        return " ".join([head, *(_coded(move.token) for move in self.moves)])
+        tokens = [_coded(move.token) for move in self.moves]
+        if self.loop is not None:
+            tokens.insert(self.loop, _LOOP)
+        return " ".join([head, *tokens])
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -123,6 +142,8 @@ class Path:
         width = max((len(move.token) for move in self.moves), default=0)
         lines = []
         for number, move in enumerate(self.moves, 1):
+            if number - 1 == self.loop:
+                lines.append("     again and again:")
             facts = "  ".join(part for part in (move.state, move.says) if part)
             lines.append(f"{number:>3}  {move.token:<{width}}  {facts}".rstrip())
         return "\n".join(lines)

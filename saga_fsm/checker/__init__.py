@@ -9,7 +9,7 @@ crashes and takeovers anywhere, cancels, operators. What is declared in a contra
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._engines import explore
@@ -17,7 +17,7 @@ from saga_fsm.checker._flow import flow
 from saga_fsm.checker._ignored import of_table
 from saga_fsm.checker._never import NeverTaken, Untaken
 from saga_fsm.checker._promises import promises
-from saga_fsm.checker._report import Finding, Report
+from saga_fsm.checker._report import Answers, Finding, Report
 from saga_fsm.checker._search import Explored
 from saga_fsm.checker._weakest import Needs
 from saga_fsm.compiler import compile_saga
@@ -25,8 +25,12 @@ from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import Layout, PlacedEach, lay_out
 from saga_fsm.machine import Machine
 from saga_fsm.ports import Progress
-from saga_fsm.product import network_of
+from saga_fsm.product import Network, network_of
+from saga_fsm.properties import Property
 
+
+if TYPE_CHECKING:
+    from saga_fsm.checker._properties import Asked
 
 __all__ = ["Finding", "NeverTaken", "Report", "check"]
 
@@ -58,6 +62,7 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     limit: int = 5_000_000,
     memory: int | None = None,
     engine: str = "auto",
+    properties: Iterable[Property] = (),
     progress: Progress | None = None,
 ) -> Report:
     """
@@ -71,7 +76,7 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     read too early, W11 no timeout, W12 patience that ends or does not, W13 writes that collide, W15
     size. Of runs: I1 to I3 what stands when a run is completed, compensated, stuck; I4 a rest that
     nobody ends; I5 order; I6 twice; I7 the point of no return; I9 ends that do not stay; I10 events
-    nobody explains; I11 locks.
+    nobody explains; I11 locks. "P:" and its name: a property that was asked for.
 
     The cost is the number of reachable states of machine x participants: parallel branches
     multiply. A search that the limit or an interrupt cuts short is "incomplete", never "safe"; a
@@ -86,10 +91,13 @@ def check(  # noqa: PLR0913 - what is checked, and how far
         engine: "scout" goes state by state, nearest first, and has the shortest run soonest;
             "explicit" takes whole levels at once, by NumPy; "auto" lets the first look at some
             thousands of states, and the second at more, where nothing was found.
+        properties: what is to hold besides, made by ``saga_fsm.properties``.
         progress: called every few thousand states with how far the search is.
 
     Raises:
-        ValueError: an unknown fault in ``without``, an unknown engine, a limit or memory below 1.
+        ValueError: an unknown fault in ``without``, an unknown engine, a limit or memory below 1; a
+            property that names no step or event of the saga, or whose predicate raises.
+        TypeError: something is no property, or a predicate answers neither True nor False.
     """
     bounds = Bounds(limit, memory)
     left_out = frozenset(without)
@@ -99,23 +107,40 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     layout = lay_out(saga)
     machine = compile_saga(saga)
     network = network_of(layout, machine, crashes=not left_out >= _REMOVABLE)
+    asked = _asked(layout, network, properties)
     explored = explore(network, engine, bounds, progress)
-    return _report(saga, machine, explored, left_out, bounds)
+    answers = Answers()
+    if asked is not None:
+        told = explored.interrupted
+        answers = asked.answers(limit=limit, progress=progress, interrupted=told)
+    return _report(saga, machine, explored, answers, left_out, bounds)
 
 
-def _report(
+def _asked(layout: Layout, network: Network, properties: Iterable[Property]) -> Asked | None:
+    """The properties, every word of them known, before anything is explored."""
+    if not (wanted := tuple(properties)):
+        return None
+    # It needs NumPy, and who asks nothing need not wait for that.
+    from saga_fsm.checker._properties import Asked
+
+    return Asked(layout, network, wanted)
+
+
+def _report(  # noqa: PLR0913, PLR0917 - whatever has been found out
     saga: Saga[Any, Any, Any],
     machine: Machine,
     explored: Explored,
+    answers: Answers,
     left_out: frozenset[str],
     bounds: Bounds,
 ) -> Report:
     """What a search has found, beside what the definition shows, and the verdict on both."""
     layout, needs = lay_out(saga), Needs(saga)
     untaken = Untaken(layout, machine, explored) if explored.complete else None
-    interrupted = explored.interrupted
+    interrupted = explored.interrupted or answers.interrupted
     findings = [Finding(x.rule, "error", x.step, x.message, x.path) for x in explored.breaches]
     findings.extend(Finding(rule, "error", step, text) for rule, step, text in of_table(machine))
+    findings.extend(answers.findings)
     findings.extend(promises(layout))
     findings.extend(flow(layout))
     try:
@@ -126,7 +151,7 @@ def _report(
         findings.append(Finding("never taken", "info", "", str(untaken)))
     findings.sort(key=lambda finding: _LEVELS.index(finding.level))
     unsafe = any(finding.level == "error" for finding in findings)
-    complete = explored.complete and not left_out and not interrupted
+    complete = explored.complete and answers.decided and not left_out and not interrupted
     return Report(
         saga=saga.name,
         fingerprint=machine.fingerprint,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from saga_fsm.checker._text import lines_of, run_of
+from saga_fsm.checker._text import lines_of, noted, run_of
 from saga_fsm.definition import Contract, Saga
 from saga_fsm.errors import PropertyViolationError
 from saga_fsm.path import Path
@@ -26,11 +26,12 @@ class Finding:
     One thing that was found.
 
     Args:
-        rule: "W5", "I2".
+        rule: "W5", "I2", "P:name" for a property.
         level: "error", "warning" or "info".
         step: path of the step, or empty.
         message: one sentence.
         path: the shortest run that shows it, or None for what the definition shows.
+        notes: what else is to be seen on that run.
     """
 
     rule: str
@@ -38,12 +39,14 @@ class Finding:
     step: str
     message: str
     path: Path | None = None
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         text = f"{self.level} {self.rule}: {self.message}"
-        return text if self.path is None else "\n".join([text, *run_of(self.path)])
+        lines = [] if self.path is None else run_of(self.path)
+        return "\n".join([text, *lines, *noted(self.notes)])
 
-    def plain(self) -> dict[str, str | None]:
+    def plain(self) -> dict[str, Any]:
         """As JSON has it: the path encoded."""
         path = None if self.path is None else self.path.encode()
         return {
@@ -52,7 +55,24 @@ class Finding:
             "step": self.step,
             "message": self.message,
             "path": path,
+            "notes": list(self.notes),
         }
+
+
+@attrs.frozen
+class Answers:
+    """
+    What became of the properties that were asked.
+
+    Args:
+        findings: those that fail, those that hold, and what makes an answer worth little.
+        decided: whether each of them was answered.
+        interrupted: the user ended the search.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    decided: bool = True
+    interrupted: bool = False
 
 
 @attrs.frozen
@@ -164,7 +184,7 @@ class Report:
             plain["missing"] = {x: self._runs(x, flags) for x, flags in self.missing.items()}
         return json.dumps(plain)
 
-    def _runs(self, name: str, flags: set[str]) -> dict[str, str | None]:
+    def _runs(self, name: str, flags: set[str]) -> dict[str, Any]:
         shown = self._needs.shown
         runs = {flag: shown.get((name, flag)) for flag in sorted(flags)}
         return {flag: None if one is None else one.plain()["path"] for flag, one in runs.items()}

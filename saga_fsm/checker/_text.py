@@ -21,6 +21,8 @@ _CUT = {
 }
 # How the message of a missing promise begins.
 PROMISE = "the participant of "
+# How the rule of a property begins.
+PROPERTY = "P:"
 
 
 def lines_of(report: Report) -> Iterator[str]:
@@ -55,6 +57,7 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
         first = group[0]
         if first.path is None:
             yield from _said(group)
+            yield from noted(first.notes)
             continue
         if (first.rule, first.path) in shown:
             continue
@@ -62,7 +65,16 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
         yield from _said(group)
         full = id(first) in promised if promised else first.rule not in told
         told.add(first.rule)
+        # What a user has asked is answered in full.
+        full = full or first.rule.startswith(PROPERTY)
         yield from run_of(first.path) if full else [f"     replay: {first.path.encode()}"]
+        yield from noted(first.notes)
+
+
+def noted(notes: Sequence[str]) -> Iterator[str]:
+    """What is to be seen on a run."""
+    for note in notes:
+        yield from _wrapped("     ", note)
 
 
 def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
@@ -85,7 +97,10 @@ def plain(path: str) -> str:
 
 def _said(findings: list[Finding]) -> Iterator[str]:
     first = findings[0]
-    if len(findings) == 1:
+    if first.rule.startswith(PROPERTY):
+        # Its name may be as long as its predicates are.
+        yield from _wrapped(f"{first.level} ", f"{first.rule}: {first.message}")
+    elif len(findings) == 1:
         yield from _wrapped(f"{first.level} {first.rule}: ", first.message)
     else:
         steps = ", ".join(dict.fromkeys(plain(finding.step) for finding in findings))
@@ -96,6 +111,8 @@ def run_of(path: Path) -> Iterator[str]:
     """A run: what happened, what it changed, and the text that replays it."""
     width = max((len(_happened(move)) for move in path.moves), default=0)
     for number, move in enumerate(path.moves, 1):
+        if number - 1 == path.loop:
+            yield "     again and again, for ever:"
         # No-break spaces keep one change on one line.
         changes = [f"{what}: {was} > {now}".replace(" ", "\xa0") for what, was, now in move.changes]
         lines = _wrapped(f"{number:>3}  {_happened(move):<{width}}  ", ", ".join(changes))

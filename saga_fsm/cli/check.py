@@ -12,7 +12,10 @@ from saga_fsm.cli.target import load
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from saga_fsm.checker import Finding, Report
+    from saga_fsm.properties import Property
 
 _INTERRUPTED = 130
 _ENGINES: Final = ["auto", "scout", "explicit"]
@@ -54,6 +57,13 @@ def test_{name}():
 @click.option("--limit", type=click.IntRange(min=1), default=5_000_000, show_default=True)
 @click.option("--memory", type=click.IntRange(min=1), help="MiB that the search may take, about.")
 @click.option(
+    "--property",
+    "properties",
+    multiple=True,
+    metavar="MODULE:NAME",
+    help="A property, or a list of them, that is to hold besides; may be given several times.",
+)
+@click.option(
     "--draw",
     "picture",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -72,6 +82,7 @@ def check(  # noqa: PLR0913 - one a switch
     engine: str,
     limit: int,
     memory: int | None,
+    properties: tuple[str, ...],
     picture: Path | None,
     test: Path | None,
 ) -> int:
@@ -81,6 +92,8 @@ def check(  # noqa: PLR0913 - one a switch
     if picture is not None and picture.suffix not in {".svg", ".png", ".dot"}:
         message = f"'{picture}' is no format that is drawn. Give FILE.svg, .png or .dot."
         raise click.UsageError(message)
+    saga = load(target)
+    wanted = [one for name in properties for one in _properties(name)]
     progress = Progress("states", "waiting")
 
     def told(states: int, _moves: int, frontier: int, _depth: int) -> None:
@@ -88,7 +101,9 @@ def check(  # noqa: PLR0913 - one a switch
 
     try:
         room = None if memory is None else memory << 20
-        report = check_saga(load(target), engine=engine, limit=limit, memory=room, progress=told)
+        report = check_saga(
+            saga, engine=engine, limit=limit, memory=room, properties=wanted, progress=told
+        )
     finally:
         progress.end()
     click.echo(report.to_json() if as_json else str(report))
@@ -98,6 +113,18 @@ def check(  # noqa: PLR0913 - one a switch
     if report.interrupted:
         return _INTERRUPTED
     return status or (0 if report.ok else 1)
+
+
+def _properties(name: str) -> Iterable[Property]:
+    from saga_fsm.cli.target import load_named
+    from saga_fsm.properties import Property
+
+    found = load_named(name)
+    several = list(found) if isinstance(found, list | tuple) else [found]
+    if not all(isinstance(one, Property) for one in several):
+        message = f"'{name}' is no property. Name one, or a list, made by saga_fsm.properties."
+        raise click.UsageError(message)
+    return several
 
 
 def _draw(report: Report, file: Path) -> int:
@@ -110,7 +137,8 @@ def _draw(report: Report, file: Path) -> int:
 def _write_test(report: Report, target: str, file: Path) -> None:
     from saga_fsm.testing.schedule import plan_of
 
-    found = [one for one in report.findings if one.path is not None]
+    # Of a property no world of the user's can say whether it holds.
+    found = [x for x in report.findings if x.path is not None and not x.rule.startswith("P:")]
     if not found:
         click.echo(f"nothing was found that a test could replay: {file} is not written", err=True)
         return

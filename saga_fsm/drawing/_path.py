@@ -159,6 +159,8 @@ def told(path: Path, rule: str = "", message: str = "") -> Note:
         lines.append(f"{number}. {move.token}" + (f": {move.says}" if move.says else ""))
     if len(path) > _LISTED:
         lines.append(f"and {len(path) - _LISTED} more")
+    if path.loop is not None:
+        lines.append(f"Moves {path.loop + 1} to {len(path)} are repeated for ever")
     lines.append(f"Replay: {path.encode()}")
     head = f"rule {rule} is broken" if rule else f"a path of {counted(len(path), 'move')}"
     return Note(head, tuple(lines), bad=bool(rule))

@@ -15,6 +15,8 @@ from saga_fsm.cli import main
 SAGAS = """
 from saga_fsm import GUARDED, Rejected, Saga, pivot, retriable, step
 from saga_fsm.examples import order
+from saga_fsm.properties import always_possible, at_rest, eventually, landed, never, status
+from saga_fsm.properties import termination
 
 def act(ctx): return {"seen": ctx.step}
 def undo(ctx, result): ...
@@ -27,6 +29,9 @@ stuck = Saga("stuck", step(act, compensate=broken, compensation_retry=None), piv
              contract=GUARDED)
 bare = Saga("bare", step(act, compensate=undo), pivot(refuse))
 no_saga = 3
+whole = [always_possible(at_rest), termination(name="ends")]
+wrong = never(landed("nobody"))
+spoilt = eventually(status("completed"))
 
 class Lossy(order.World):
     def pay_back(self, payment): self.till -= payment.amount
@@ -41,6 +46,11 @@ STATUS = [
     (("check", "{f}:done"), 0),
     (("check", "{f}:bare"), 1),
     (("check", "{f}:done", "--limit", "3"), 1),
+    (("check", "{f}:done", "--property", "{f}:whole"), 0),
+    (("check", "{f}:done", "--property", "{f}:whole", "--property", "{f}:wrong"), 2),
+    (("check", "{f}:done", "--property", "{f}:spoilt"), 1),
+    (("check", "{f}:done", "--property", "{f}:no_saga"), 2),
+    (("check", "{f}:done", "--property", "{f}:nothing"), 2),
     (("check", "{f}:no_saga"), 2),
     (("check", "{f}:nothing"), 2),
     (("check", "{f}"), 2),
@@ -150,8 +160,9 @@ SHAPES = {
                     "step": TEXT,
                     "message": TEXT,
                     "path": MAYBE_TEXT,
+                    "notes": {"type": "array", "items": {"type": "string"}},
                 },
-                "required": ["rule", "level", "step", "message", "path"],
+                "required": ["rule", "level", "step", "message", "path", "notes"],
                 "additionalProperties": False,
             },
         },

@@ -44,6 +44,22 @@ def test_text_round_trips(saga: str, fingerprint: str, tokens: list[str]) -> Non
     assert path.encode().isprintable()
 
 
+@given(names, st.lists(names, min_size=1), st.data())
+def test_a_round_is_kept_in_the_text(saga: str, tokens: list[str], data: st.DataObject) -> None:
+    """What is repeated for ever reads back as that, whatever the tokens are."""
+    loop = data.draw(st.integers(0, len(tokens) - 1))
+    path = Path(saga, "1a", tuple(map(PathMove, [*tokens, ":loop"])), loop)
+    assert Path.decode(path.encode()) == path
+    assert path.encode().split()[loop + 1] == ":loop"
+
+
+@pytest.mark.parametrize("text", ["s:1a :loop", "s:1a start done(a) :loop"])
+def test_a_round_of_no_moves_is_refused(text: str) -> None:
+    """A round has at least one move."""
+    with pytest.raises(ValueError, match="loop is"):
+        Path.decode(text)
+
+
 def test_text_is_readable(machine: Machine) -> None:
     """Ordinary names stand in the text as they are."""
     text = Path.of_events(machine, BACK).encode()
