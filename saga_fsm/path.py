@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Path", "PathMove"]
 
-_READABLE: Final = "()[],@/~"
+_READABLE: Final = "()[],@/~#"
 _FINGERPRINT_SHOWN: Final = 8
 
 
