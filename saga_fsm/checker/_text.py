@@ -24,9 +24,9 @@ def lines_of(report: Report) -> Iterator[str]:
         f"  {report.states:,} states, {report.transitions:,} moves, {report.depth} levels, "
         f"engine {report.engine}"
     )
-    yield from _wrapped("  faults: ", ", ".join(report.faults))
-    yield from _wrapped("  bounds: ", "; ".join(report.bounds))
-    yield from _wrapped("  fairness: ", report.fairness)
+    yield from wrapped("  faults: ", ", ".join(report.faults))
+    yield from wrapped("  bounds: ", "; ".join(report.bounds))
+    yield from wrapped("  fairness: ", report.fairness)
     if report.without:
         yield f"  left out: {', '.join(report.without)}: never called safe"
     if report.interrupted:
@@ -77,10 +77,10 @@ def plain(path: str) -> str:
 def _said(findings: list[Finding]) -> Iterator[str]:
     first = findings[0]
     if len(findings) == 1:
-        yield from _wrapped(f"{first.level} {first.rule}: ", first.message)
+        yield from wrapped(f"{first.level} {first.rule}: ", first.message)
     else:
         steps = ", ".join(dict.fromkeys(plain(finding.step) for finding in findings))
-        yield from _wrapped(f"{first.level} {first.rule} ", f"{steps}: {_same(first)}")
+        yield from wrapped(f"{first.level} {first.rule} ", f"{steps}: {_same(first)}")
 
 
 def run_of(path: Path) -> Iterator[str]:
@@ -89,7 +89,7 @@ def run_of(path: Path) -> Iterator[str]:
     for number, move in enumerate(path.moves, 1):
         # No-break spaces keep one change on one line.
         changes = [f"{what}: {was} > {now}".replace(" ", "\xa0") for what, was, now in move.changes]
-        lines = _wrapped(f"{number:>3}  {_happened(move):<{width}}  ", ", ".join(changes))
+        lines = wrapped(f"{number:>3}  {_happened(move):<{width}}  ", ", ".join(changes))
         yield from (line.replace("\xa0", " ") for line in lines)
     yield f"     replay: {path.encode()}"
 
@@ -98,7 +98,7 @@ def _happened(move: PathMove) -> str:
     return move.says or move.token
 
 
-def _wrapped(head: str, text: str) -> list[str]:
+def wrapped(head: str, text: str) -> list[str]:
     """Text after a head, its further lines under the first."""
     room = max(_WIDTH - len(head) - 2, _WIDTH // 3)
     lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]

@@ -54,8 +54,12 @@ class Memory:
         self.read: dict[tuple[Use, Use, str], int] = {}
         for lock in dict.fromkeys(lock for use in uses for lock in use.placed.step.locks):
             self.lock[lock] = self._add(f"{LOCK}{lock}", "free", *names)
-        touched = ((use.i, (*use.placed.step.reads, *use.placed.step.writes)) for use in uses)
-        self.resources = _met(touched)
+        self.resources: list[str] = []
+
+    def watch(self) -> None:
+        """Remember reads and writes as well, of each resource that more than one run names."""
+        steps = ((use.i, use.placed.step) for use in self.uses)
+        self.resources = _met((i, (*step.reads, *step.writes)) for i, step in steps)
         for resource in self.resources:
             self._remember(resource)
 

@@ -85,6 +85,7 @@ def shared(
     reread: frozenset[str] = frozenset(),
     versioned: frozenset[str] = frozenset(),
     in_turn: bool = False,
+    watched: bool = True,
 ) -> Shared:
     """
     The runs side by side, with what they share, and every anomaly forbidden.
@@ -98,8 +99,10 @@ def shared(
         versioned: resources that are kept as a log of entries: all writes commute, an undo takes
             its own entry out, and who reads leaves out what is not yet final.
         in_turn: whether a run starts only while no other is under way.
+        watched: whether reads and writes are remembered; locks, and what waits for them, always.
     """
-    return _Sharing(instances, reread, versioned, in_turn=in_turn).shared()
+    sharing = _Sharing(instances, reread, versioned, in_turn=in_turn, watched=watched)
+    return sharing.shared()
 
 
 class _Sharing:
@@ -110,6 +113,7 @@ class _Sharing:
         versioned: frozenset[str],
         *,
         in_turn: bool,
+        watched: bool,
     ) -> None:
         self.instances, self.in_turn = instances, in_turn
         self.names = [one.name for one in instances]
@@ -120,6 +124,8 @@ class _Sharing:
         self.roots = [self.at[f"{name}/@saga"] for name in self.names]
         self.uses = list(uses_of(instances, self.at))
         self.memory = Memory(self.fields, self.names, self.uses, reread, versioned)
+        if watched:
+            self.memory.watch()
         self.by_ledger = {use.ledger: use for use in self.uses if use.ledger is not None}
         self.wholes = dict(self._wholes())
         for use in (use for inside in self.wholes.values() for use in inside):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from saga_fsm import GUARDED, Saga, compile_saga, pivot, readonly, retriable, step
 from saga_fsm.checker._instances import instances_of
+from saga_fsm.checker._interference import interference
 from saga_fsm.checker._search import search
 from saga_fsm.definition.layout import lay_out
 from saga_fsm.product import Network, network_of, shared
@@ -275,7 +276,23 @@ def linear(draw: st.DrawFn) -> Parts:
     )
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
+@given(linear(), linear())
+def test_the_table_of_a_registry_has_what_a_search_finds(one: Parts, other: Parts) -> None:
+    """What is not in the table, or is kept away by a lock there, no search finds."""
+    table = interference([saga_of("a", one), saga_of("b", other)])
+    for rule, resource, *steps in searched((one, other)):
+        names = [("ab"[i], f"s{s}") for i, s in steps]
+        if rule == "deadlock":
+            assert any(set(resource.split(", ")) <= set(circle) for circle in table.circles)
+        elif rule != "I11":
+            (suffers, first), (harms, then) = names[::-1] if "lost" in rule else names
+            found = [x for x in table.between(suffers, harms) if x.steps == (first, then)]
+            risks = {(x.risk, x.resource) for x in found if not x.lock}
+            assert (rule.removeprefix("undo "), resource) in risks
+
+
+@settings(max_examples=50)
 @given(linear(), linear())
 def test_the_search_finds_what_the_player_finds(one: Parts, other: Parts) -> None:
     """Whatever is read, written and locked: the anomalies that some interleaving has."""
