@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from saga_fsm.compiler import compile_saga
-from saga_fsm.definition import GUARDED, Saga
+from saga_fsm.definition import GUARDED, Saga, Step
 from saga_fsm.definition.layout import lay_out
 from saga_fsm.product import Command, Instance, Network, network_of, pruned
 
@@ -36,9 +36,24 @@ _TOKENS = (
     "resolve(",
     "cancel",
 )
-# Of a step that names nothing only that it is done, rejected or undone: when it lands nobody sees.
+# Of a step that names nothing that another run names too, only that it is done, rejected or
+# undone: when it lands nobody sees.
 _DOUBT = ("unknown(", "~lands(")
 _UNDOING = {"compensating", "whole_compensating"}
+
+
+def met_by(sagas: Sequence[Saga[Any, Any, Any]]) -> list[str]:
+    """The resources and locks that more than one of these runs names."""
+    users: dict[str, set[int]] = {}
+    for i, saga in enumerate(sagas):
+        for placed in lay_out(saga).steps.values():
+            for name in _names(placed.step):
+                users.setdefault(name, set()).add(i)
+    return sorted(name for name, runs in users.items() if len(runs) > 1)
+
+
+def _names(step: Step[Any, Any, Any, Any]) -> set[str]:
+    return {*step.reads, *step.writes, *step.locks}
 
 
 def instances_of(sagas: Sequence[Saga[Any, Any, Any]]) -> list[Instance]:
@@ -46,17 +61,19 @@ def instances_of(sagas: Sequence[Saga[Any, Any, Any]]) -> list[Instance]:
     counts = Counter(saga.name for saga in sagas)
     numbers: Counter[str] = Counter()
     made: dict[int, Instance] = {}
+    # One run alone is asked for to see what it does; then all that it names counts.
+    met = set(met_by(sagas)) if len(sagas) > 1 else None
     found = []
     for saga in sagas:
         numbers[saga.name] += 1
         several = counts[saga.name] > 1
         name = f"{saga.name}#{numbers[saga.name]}" if several else saga.name
-        one = made.setdefault(id(saga), _instance(saga))
+        one = made.setdefault(id(saga), _instance(saga, met))
         found.append(attrs.evolve(one, name=name))
     return found
 
 
-def _instance(saga: Saga[Any, Any, Any]) -> Instance:
+def _instance(saga: Saga[Any, Any, Any], met: set[str] | None) -> Instance:
     layout = lay_out(saga)
     # What a participant must promise and does not is a finding of its own saga's check.
     kept = dict.fromkeys(layout.steps, GUARDED)
@@ -65,7 +82,7 @@ def _instance(saga: Saga[Any, Any, Any]) -> Instance:
         f"{doubt}{path})"
         for path, placed in layout.steps.items()
         for doubt in _DOUBT
-        if not (placed.step.reads or placed.step.writes or placed.step.locks)
+        if not (_names(placed.step) if met is None else _names(placed.step) & met)
     }
     commands = tuple(
         command

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import attrs
 
 from saga_fsm.checker._clashes import Clash, Together, Trial
-from saga_fsm.checker._instances import FAULTS, LEFT_OUT, instances_of
+from saga_fsm.checker._instances import FAULTS, LEFT_OUT, instances_of, met_by
 from saga_fsm.checker._remedies import ISOLATION, REMEDIES, Changed, NotApplicableError, Remedy
 from saga_fsm.checker._report import Finding
 from saga_fsm.checker._search import Explored, search
@@ -34,6 +34,16 @@ from saga_fsm.product import Anomaly, Instance, Network, Shared, shared
 
 
 _LEVEL = {"fuzzy read": "warning"}
+_NOTHING = Explored(
+    states=0,
+    transitions=0,
+    depth=0,
+    complete=True,
+    interrupted=False,
+    breaches=(),
+    taken=frozenset(),
+    reached=(),
+)
 
 
 def check_together(  # noqa: PLR0913 - the options of a check
@@ -93,6 +103,10 @@ class _Checking:
 
     def together(self, *, countermeasures: bool) -> Together:
         """All of it."""
+        met = tuple(met_by(self.sagas))
+        if not met:
+            # Runs that do not meet are as each alone; their product would be long, and say nothing.
+            return self._report((), _NOTHING, met, interrupted=False)
         made = _Searched(self.instances, self.limit, self.progress)
         explored, interrupted = made.explored, made.explored.interrupted
         clashes = []
@@ -106,8 +120,17 @@ class _Checking:
         except KeyboardInterrupt:
             interrupted = True
         clashes.sort(key=lambda clash: clash.level)
+        return self._report(clashes, explored, met, interrupted=interrupted)
+
+    def _report(
+        self,
+        clashes: Sequence[Clash],
+        explored: Explored,
+        met: tuple[str, ...],
+        *,
+        interrupted: bool,
+    ) -> Together:
         unsafe = any(clash.level == "error" for clash in clashes)
-        met = tuple(_met(self.instances))
         complete = explored.complete and not interrupted
         return Together(
             runs=tuple(self.names),
@@ -118,7 +141,7 @@ class _Checking:
             states=explored.states,
             transitions=explored.transitions,
             depth=explored.depth,
-            engine="plain breadth-first search",
+            engine="plain breadth-first search" if met else "none: nothing is shared",
             faults=FAULTS,
             left_out=LEFT_OUT,
             bounds=(
@@ -273,17 +296,6 @@ def finished(network: Network, path: Path, anomaly: Anomaly) -> Path:
         values = next(now for now in steps if now is not None)
         states.append(values)
     return trace(network, states)
-
-
-def _met(instances: Sequence[Instance]) -> Iterator[str]:
-    """The names that more than one run uses."""
-    users: dict[str, set[str]] = {}
-    for instance in instances:
-        for placed in instance.layout.steps.values():
-            step = placed.step
-            for name in (*step.reads, *step.writes, *step.locks):
-                users.setdefault(name, set()).add(instance.name)
-    return (name for name, runs in sorted(users.items()) if len(runs) > 1)
 
 
 def _nothing(names: Sequence[str]) -> Finding:

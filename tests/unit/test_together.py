@@ -357,6 +357,7 @@ def test_examples_that_declare_nothing_are_told_that_nothing_was_looked_for(saga
     [note] = together.findings
     assert (note.rule, note.level) == ("nothing shared", "warning")
     assert "writes=" in note.message
+    assert together.states == 0
 
 
 def test_two_transfers_from_one_account_need_updates_that_commute() -> None:
