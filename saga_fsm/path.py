@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Path", "PathMove"]
 
-_READABLE: Final = "()[],@/~"
+_READABLE: Final = "()[],@/~#"
 _FINGERPRINT_SHOWN: Final = 8
 # No token reads so: a colon in one is percent-encoded.
 _LOOP: Final = ":loop"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from saga_fsm.machine import Codes, State
+from saga_fsm.machine import Codes, Machine, State
 from saga_fsm.product import Command, Guard, Network, Update, Values
 
 
@@ -229,7 +229,22 @@ class _Sorted:
 
 
 def state_of(network: Network, values: Sequence[int]) -> State:
-    """The machine's state, by its fields' values."""
-    automata = range(len(network.machine.automata))
-    codes = [network.fields[v].codes[values[v]] for v in automata]
-    return State(type(network.machine.initial.codes)(codes), network.machine)
+    """The machine's state, by its fields' values; of several runs the first one's."""
+    return _state(network, network.machine, values, 0)
+
+
+def described(network: Network, values: Sequence[int]) -> str:
+    """The state in words; of several runs ``{order#1: running(...) | order#2: pending}``."""
+    if not network.parts:
+        return str(state_of(network, values))
+    states = (
+        f"{part.name}: {_state(network, part.machine, values, part.first)}"
+        for part in network.parts
+    )
+    return f"{{{' | '.join(states)}}}"
+
+
+def _state(network: Network, machine: Machine, values: Sequence[int], first: int) -> State:
+    fields = range(first, first + len(machine.automata))
+    codes = [network.fields[v].codes[values[v]] for v in fields]
+    return State(type(machine.initial.codes)(codes), machine)

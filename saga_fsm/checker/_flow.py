@@ -89,6 +89,18 @@ def _reads(
             yield Finding("W10", "warning", path, message)
 
 
+def read_results(layout: Layout, path: str) -> Iterator[str]:
+    """Who plainly reads the result of a step: paths of steps and decisions, but for itself."""
+    for reader, function in _readers(layout):
+        for what in _asked(function):
+            try:
+                found = layout.find(what, within=reader)
+            except UnknownStepError:
+                continue
+            if found == path != reader:
+                yield reader
+
+
 def _asked(function: Callable[..., Any]) -> Iterator[str | Step[Any, Any, Any, Any]]:
     """The steps whose results a function reads, without a default, from its context."""
     if not isinstance(function, FunctionType) or not function.__code__.co_argcount:

@@ -33,10 +33,10 @@ def lines_of(report: Report) -> Iterator[str]:
         f"engine {report.engine}"
     )
     for one in report.reductions:
-        yield from _wrapped("  ", one)
-    yield from _wrapped("  faults: ", ", ".join(report.faults))
-    yield from _wrapped("  bounds: ", "; ".join(report.bounds))
-    yield from _wrapped("  fairness: ", report.fairness)
+        yield from wrapped("  ", one)
+    yield from wrapped("  faults: ", ", ".join(report.faults))
+    yield from wrapped("  bounds: ", "; ".join(report.bounds))
+    yield from wrapped("  fairness: ", report.fairness)
     if report.without:
         yield f"  left out: {', '.join(report.without)}: never called safe"
     if report.interrupted:
@@ -74,7 +74,7 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
 def noted(notes: Sequence[str]) -> Iterator[str]:
     """What is to be seen on a run."""
     for note in notes:
-        yield from _wrapped("     ", note)
+        yield from wrapped("     ", note)
 
 
 def grouped(findings: Sequence[Finding]) -> list[list[Finding]]:
@@ -99,12 +99,12 @@ def _said(findings: list[Finding]) -> Iterator[str]:
     first = findings[0]
     if first.rule.startswith(PROPERTY):
         # Its name may be as long as its predicates are.
-        yield from _wrapped(f"{first.level} ", f"{first.rule}: {first.message}")
+        yield from wrapped(f"{first.level} ", f"{first.rule}: {first.message}")
     elif len(findings) == 1:
-        yield from _wrapped(f"{first.level} {first.rule}: ", first.message)
+        yield from wrapped(f"{first.level} {first.rule}: ", first.message)
     else:
         steps = ", ".join(dict.fromkeys(plain(finding.step) for finding in findings))
-        yield from _wrapped(f"{first.level} {first.rule} ", f"{steps}: {_same(first)}")
+        yield from wrapped(f"{first.level} {first.rule} ", f"{steps}: {_same(first)}")
 
 
 def run_of(path: Path) -> Iterator[str]:
@@ -115,7 +115,7 @@ def run_of(path: Path) -> Iterator[str]:
             yield "     again and again, for ever:"
         # No-break spaces keep one change on one line.
         changes = [f"{what}: {was} > {now}".replace(" ", "\xa0") for what, was, now in move.changes]
-        lines = _wrapped(f"{number:>3}  {_happened(move):<{width}}  ", ", ".join(changes))
+        lines = wrapped(f"{number:>3}  {_happened(move):<{width}}  ", ", ".join(changes))
         yield from (line.replace("\xa0", " ") for line in lines)
     yield f"     replay: {path.encode()}"
 
@@ -124,7 +124,7 @@ def _happened(move: PathMove) -> str:
     return move.says or move.token
 
 
-def _wrapped(head: str, text: str) -> list[str]:
+def wrapped(head: str, text: str) -> list[str]:
     """Text after a head, its further lines under the first."""
     room = max(_WIDTH - len(head) - 2, _WIDTH // 3)
     lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import attrs
 
-from saga_fsm.checker._cores import state_of
+from saga_fsm.checker._cores import described
 from saga_fsm.path import Path, PathMove
-from saga_fsm.product import Network, Values
+from saga_fsm.product import LOCK, Network, Values, hidden
 
 
 @attrs.frozen
@@ -25,7 +25,10 @@ class Breach:
 def trace(network: Network, states: Sequence[Values]) -> Path:
     """The path through these states, the first of them the start."""
     moves = [_move(network, before, after) for before, after in itertools.pairwise(states)]
-    return Path(network.machine.name, network.machine.fingerprint, tuple(moves))
+    machines = [part.machine for part in network.parts] or [network.machine]
+    saga = ",".join(part.name for part in network.parts) or network.machine.name
+    fingerprint = ",".join(machine.fingerprint for machine in machines)
+    return Path(saga, fingerprint, tuple(moves))
 
 
 def _move(network: Network, before: Values, after: Values) -> PathMove:
@@ -33,13 +36,15 @@ def _move(network: Network, before: Values, after: Values) -> PathMove:
     changes = tuple(
         (_shown(field.name), _value(field.values[was]), _value(field.values[now]))
         for field, was, now in zip(network.fields, before, after, strict=True)
-        if was != now and not field.name.startswith("@up") and field.name != "@broken"
+        if was != now and not hidden(field.name)
     )
-    state = str(state_of(network, after))
+    state = described(network, after)
     return PathMove(command.token, says=command.says, state=state, changes=changes)
 
 
 def _shown(name: str) -> str:
+    if name.startswith(LOCK):
+        return f"lock {name.removeprefix(LOCK)}"
     return f"{name[1:]}'s participant" if name.startswith("~") else name
 
 

@@ -106,6 +106,21 @@ def conjunction(one: Iterable[Literal], other: Iterable[Literal]) -> Guard | Non
     return tuple(joined.items())
 
 
+class Part(NamedTuple):
+    """
+    One run of several that are searched together.
+
+    Args:
+        name: of the run: ``order#1``.
+        machine: whose automata are fields, in the machine's order.
+        first: the field of its first automaton.
+    """
+
+    name: str
+    machine: Machine
+    first: int
+
+
 @attrs.frozen(eq=False)
 class Network:
     """
@@ -118,6 +133,7 @@ class Network:
         internal: taken at once until none is enabled; confluent.
         forbidden: what no state may be.
         rest: when a run has come to rest, for better or worse.
+        parts: the runs, where there are several; the machine is then that of the first.
     """
 
     machine: Machine
@@ -126,6 +142,7 @@ class Network:
     internal: tuple[Command, ...]
     forbidden: tuple[Forbidden, ...]
     rest: Guard
+    parts: tuple[Part, ...] = ()
 
     @cached_property
     def _watching(self) -> list[dict[int, list[Command]]]:
