@@ -144,6 +144,26 @@ class Vocabulary:
         """All that no state may be, each by one name."""
         return [rule for one in self.network.forbidden for rule in _by_name(self.network, one)]
 
+    @cached_property
+    def parts(self) -> list[tuple[Guard, list[Rule]]]:
+        """
+        The rules in two parts: of any state, and of one at rest, which they need not ask for again.
+
+        Most rules are about states at rest, which are few and told by many fields.
+        """
+        machine = len(self.network.machine.automata)
+        resting = {f: values for f, values in self.network.rest if f < machine}
+        anywhere: list[Rule] = []
+        there: list[Rule] = []
+        for one in self.rules:
+            asked = dict(one.guard)
+            if all(f in asked and asked[f] <= values for f, values in resting.items()):
+                left = tuple(x for x in one.guard if resting.get(x[0]) != x[1])
+                there.append(one._replace(guard=left))
+            else:
+                anywhere.append(one)
+        return [part for part in (((), anywhere), (tuple(resting.items()), there)) if part[1]]
+
 
 def _named(names: Names, f: int, field: Field) -> Variable:
     prefix = "w" if field.name.startswith(("~", "@up", "@broken")) else "m"

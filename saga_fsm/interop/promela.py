@@ -91,12 +91,23 @@ def _rules(words: Vocabulary) -> Iterator[str]:
     """All rules in one step, which leads nowhere: in most states Spin asks one question."""
     if not words.rules:
         return
-    conditions = [words.condition(one.guard, one.among) for one in words.rules]
+    parts = [
+        (words.condition(guard), [(one, words.condition(one.guard, one.among)) for one in rules])
+        for guard, rules in words.parts
+    ]
     yield "  /* What may never be. */"
     yield "  :: d_step {"
-    yield "       (  " + "\n       || ".join(f"({text})" for text in conditions) + " ) ->"
-    for one, text in zip(words.rules, conditions, strict=True):
-        yield f'       if :: {text} -> printf("{one.title}\\n"); assert(false) :: else fi;'
+    yield "       ("
+    for number, (where, rules) in enumerate(parts):
+        either = "\n         || ".join(f"({text})" for _, text in rules)
+        yield f"       {'||' if number else '  '} ({where} && (\n            {either}))"
+    yield "       ) ->"
+    for where, rules in parts:
+        yield f"       if :: {where} ->"
+        for one, text in rules:
+            yield f'         if :: {text} -> printf("{one.title}\\n"); assert(false) :: else fi;'
+        yield "         skip"
+        yield "       :: else fi;"
     yield "       skip"
     yield "     }"
 
