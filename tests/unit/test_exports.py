@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from saga_fsm import SKIP, Saga, choice
+from saga_fsm import GUARDED, SKIP, Saga, choice
 from saga_fsm.cli import main
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition.layout import lay_out
@@ -38,6 +38,7 @@ def odd() -> Saga[Any, Any]:
         C("active"),
         choice(lambda _ctx: "do", do=C("Active"), 日本=SKIP, otherwise=SKIP),
         P("saga"),
+        contract=GUARDED,
     )
 
 
