@@ -15,20 +15,40 @@ from saga_fsm.cli.target import load
 if TYPE_CHECKING:
     from saga_fsm.definition import Saga
     from saga_fsm.machine import Effect, Machine, Row
+    from saga_fsm.product import Network
 
 _SCHEMA = 1
 
 
 @click.command()
 @click.argument("target")
-@click.option("--to", "form", type=click.Choice(["transitions", "mermaid", "json"]), required=True)
+@click.option(
+    "--to",
+    "form",
+    type=click.Choice(["transitions", "mermaid", "json", "promela", "murphi", "tla"]),
+    required=True,
+)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="FILE")
 def export(*, target: str, form: str, output: Path | None) -> int:
-    """
+    r"""
     Write the machine of the saga at TARGET (module:name or file.py:name) for another tool.
 
     transitions: JSON that transitions.Machine(**json.load(file)) takes; the flattened machine.
     mermaid: the flow, for a forge that shows Mermaid. json: the table, row by row.
+
+    These three write what `check` searches, the machine beside every fault, for a model checker of
+    another house to repeat; each state of theirs is one of ours, and their heads say more:
+
+    \b
+    promela, for Spin: apt install spin gcc
+      saga-fsm export TARGET --to promela -o m.pml
+      spin -a m.pml && gcc -O2 -DNOREDUCE -DSAFETY -o pan pan.c && ./pan -m1000000
+      spin -t m.pml    # the run to what was broken
+    murphi, for Rumur: apt install rumur gcc
+      saga-fsm export TARGET --to murphi -o m.m
+      rumur --deadlock-detection stuck -o m.c m.m && gcc -O2 -march=native -o m m.c -lpthread
+      ./m
+    tla, for TLC: the text is not machine-checked by us
     """
     text = _WRITERS[form](load(target))
     if output is None:
@@ -76,6 +96,32 @@ def _table(saga: Saga[Any, Any, Any]) -> str:
     return json.dumps(table, indent=1)
 
 
+def _network(saga: Saga[Any, Any, Any]) -> Network:
+    from saga_fsm.compiler import compile_saga
+    from saga_fsm.definition.layout import lay_out
+    from saga_fsm.product import network_of
+
+    return network_of(lay_out(saga), compile_saga(saga))
+
+
+def _promela(saga: Saga[Any, Any, Any]) -> str:
+    from saga_fsm.interop.promela import to_promela
+
+    return to_promela(_network(saga))
+
+
+def _murphi(saga: Saga[Any, Any, Any]) -> str:
+    from saga_fsm.interop.murphi import to_murphi
+
+    return to_murphi(_network(saga))
+
+
+def _tla(saga: Saga[Any, Any, Any]) -> str:
+    from saga_fsm.interop.tla import to_tla
+
+    return to_tla(_network(saga))
+
+
 def _row(machine: Machine, row: Row) -> dict[str, Any]:
     """One guarded command: an input row has an event, an internal one has none."""
     automata = machine.automata
@@ -104,4 +150,7 @@ _WRITERS: Final[dict[str, Callable[[Saga[Any, Any, Any]], str]]] = {
     "transitions": _transitions,
     "mermaid": _mermaid,
     "json": _table,
+    "promela": _promela,
+    "murphi": _murphi,
+    "tla": _tla,
 }

@@ -1,0 +1,182 @@
+"""
+The largest sagas that Spin ends within a minute, and our engines on the same networks.
+
+``python tests/benchmarks/spin.py [seconds]`` prints one line for each size. Spin is compiled with
+-O2 and without partial-order reduction, stores every state, and reads our own export, in both its
+forms; its compilation is not counted. All times are CPU seconds of this run.
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from saga_fsm import GUARDED, Retry, Saga, parallel, step
+from saga_fsm.checker._search import search
+from saga_fsm.compiler import compile_saga
+from saga_fsm.definition.layout import lay_out
+from saga_fsm.interop.promela import to_promela
+from saga_fsm.product import Network, network_of
+
+
+LIMIT: Final = 100_000_000
+MEMORY: Final = 12_000  # MB, for Spin
+_BOUNDED = Retry(attempts=3, wait_initial=0.1)
+
+
+def act(ctx: Any) -> None:
+    """Do nothing, well."""
+
+
+def undo(ctx: Any, result: object) -> None:
+    """Undo it."""
+
+
+def _step(name: str) -> Any:
+    return step(act, name=name, compensate=undo, retry=_BOUNDED)
+
+
+def seq(size: int) -> Saga[Any, Any]:
+    """Steps one after another."""
+    return Saga("seq", *(_step(f"s{number}") for number in range(size)), contract=GUARDED)
+
+
+def par(size: int) -> Saga[Any, Any]:
+    """Branches of one step beside each other."""
+    return Saga("par", parallel(*(_step(f"s{x}") for x in range(size))), contract=GUARDED)
+
+
+def conc(size: int) -> Saga[Any, Any]:
+    """Nested sagas of two steps beside each other."""
+    parts = (Saga(f"n{x}", _step(f"a{x}"), _step(f"b{x}")) for x in range(size))
+    return Saga("conc", parallel(*parts), contract=GUARDED)
+
+
+# By name: the saga of a size. The sizes to try, smallest first, until Spin does not end in time.
+FAMILIES: Final[dict[str, tuple[Callable[[int], Saga[Any, Any]], tuple[int, ...]]]] = {
+    "SEQ": (seq, (5, 10, 20, 40)),
+    "PAR": (par, (3, 4, 5, 6)),
+    "CONC": (conc, (2, 3, 4)),
+}
+
+
+def plainly(network: Network) -> tuple[int, int]:
+    """States and transitions by the plain engine."""
+    found = search(network, limit=LIMIT)
+    assert found.complete
+    return found.states, found.transitions
+
+
+# What gives the numbers of states and transitions, and up to how many states it is worth waiting
+# for: another engine is one more line.
+ENGINES: Final[dict[str, tuple[Callable[[Network], tuple[int, int]], int]]] = {
+    "plain": (plainly, 3_000_000),
+}
+
+
+@attrs.frozen
+class Searched:
+    """What Spin has stored, and in how many CPU seconds."""
+
+    states: int
+    transitions: int
+    seconds: float
+
+
+def compiled(network: Network, folder: Path, *, processes: bool) -> Path:
+    """Spin's verifier for a network."""
+    folder.mkdir()
+    (folder / "m.pml").write_text(to_promela(network, processes=processes))
+    flags = ("-w", "-O2", "-DNOREDUCE", "-DSAFETY", f"-DMEMLIM={MEMORY}")
+    for command in (("spin", "-a", "m.pml"), ("gcc", *flags, "-o", "pan", "pan.c")):
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)  # noqa: S603 - ours
+    return folder / "pan"
+
+
+def spun(pan: Path, seconds: int, bits: int) -> Searched | None:
+    """Every state, by Spin; None where it does not end in so many CPU seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = (str(pan), "-m20000000", f"-w{bits}", "-c0")
+    done = subprocess.run(  # noqa: S603 - ours
+        command,
+        cwd=pan.parent,
+        check=False,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds)),
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    found = [re.search(rf"(\d+) {what}", done.stdout) for what in ("states, stored", "transitions")]
+    if done.returncode or "not completed" in done.stdout or None in found:
+        return None
+    states, transitions = (int(x[1]) for x in found if x is not None)
+    return Searched(states, transitions, spent)
+
+
+def timed(engine: Callable[[Network], tuple[int, int]], network: Network) -> Searched:
+    """One of our engines."""
+    begin = time.process_time()
+    states, transitions = engine(network)
+    return Searched(states, transitions, time.process_time() - begin)
+
+
+def rows(seconds: int) -> Iterator[str]:
+    """A line for each family, size and engine; equal numbers of states are asserted."""
+    with tempfile.TemporaryDirectory() as place:
+        for family, (make, sizes) in FAMILIES.items():
+            for size in sizes:  # the next one is not tried where Spin does not end
+                name = f"{family}({size})"
+                network = network_of(lay_out(make(size)), compile_saga(make(size)))
+                spins = dict(_both(network, Path(place) / name, seconds))
+                if not spins:
+                    yield f"{name:9} Spin does not end in {seconds} s"
+                    break
+                best = min(spins, key=lambda form: spins[form].seconds)
+                for form, one in spins.items():
+                    yield _row(name, f"Spin, {form}", one, spins[best])
+                for engine, (call, most) in ENGINES.items():
+                    if spins[best].states > most:
+                        continue
+                    mine = timed(call, network)
+                    assert all(one.states == mine.states for one in spins.values())
+                    yield _row(name, engine, mine, spins[best])
+
+
+def _both(network: Network, folder: Path, seconds: int) -> Iterator[tuple[str, Searched]]:
+    folder.mkdir()
+    for form in ("flat", "processes"):
+        pan = compiled(network, folder / form, processes=form == "processes")
+        # A small table starts fast, a large one has no long chains: the better of two.
+        tries = [spun(pan, seconds, bits) for bits in (18, 26)]
+        ended = [one for one in tries if one is not None]
+        if ended:
+            yield form, min(ended, key=lambda one: one.seconds)
+
+
+def _row(name: str, engine: str, one: Searched, best: Searched) -> str:
+    rate = one.states / one.seconds if one.seconds else 0.0
+    return (
+        f"{name:9} {engine:16} {one.states:>11,} states {one.transitions:>12,} transitions"
+        f" {one.seconds:>8.2f} s {rate:>11,.0f} states/s"
+        f" {best.seconds / one.seconds if one.seconds else 0.0:>7.2f} x Spin"
+    )
+
+
+def main(argv: list[str]) -> None:
+    """Print the table."""
+    for line in rows(int(argv[0]) if argv else 60):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
