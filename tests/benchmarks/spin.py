@@ -29,6 +29,7 @@ from saga_fsm.product import Network, network_of
 
 
 LIMIT: Final = 100_000_000
+DEPTHS: Final = (100_000, 1_000_000, 10_000_000, 100_000_000)
 MEMORY: Final = 12_000  # MB, for Spin
 _BOUNDED = Retry(attempts=3, wait_initial=0.1)
 
@@ -104,8 +105,18 @@ def compiled(network: Network, folder: Path, *, processes: bool) -> Path:
 
 def spun(pan: Path, seconds: int, bits: int) -> Searched | None:
     """Every state, by Spin; None where it does not end in so many CPU seconds."""
+    # A stack that is larger than what is needed costs seconds.
+    for depth in DEPTHS:
+        shallow, found = _spun(pan, seconds, f"-w{bits}", f"-m{depth}")
+        if not shallow:
+            return found
+    return None
+
+
+def _spun(pan: Path, seconds: int, *options: str) -> tuple[bool, Searched | None]:
+    """Whether the stack was too small; and what was found."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = (str(pan), "-m20000000", f"-w{bits}", "-c0")
+    command = (str(pan), *options, "-c0")
     done = subprocess.run(  # noqa: S603 - ours
         command,
         cwd=pan.parent,
@@ -118,9 +129,9 @@ def spun(pan: Path, seconds: int, bits: int) -> Searched | None:
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     found = [re.search(rf"(\d+) {what}", done.stdout) for what in ("states, stored", "transitions")]
     if done.returncode or "not completed" in done.stdout or None in found:
-        return None
+        return "max search depth too small" in done.stdout, None
     states, transitions = (int(x[1]) for x in found if x is not None)
-    return Searched(states, transitions, spent)
+    return "max search depth too small" in done.stdout, Searched(states, transitions, spent)
 
 
 def timed(engine: Callable[[Network], tuple[int, int]], network: Network) -> Searched:
@@ -156,8 +167,8 @@ def _both(network: Network, folder: Path, seconds: int) -> Iterator[tuple[str, S
     folder.mkdir()
     for form in ("flat", "processes"):
         pan = compiled(network, folder / form, processes=form == "processes")
-        # A small table starts fast, a large one has no long chains: the better of two.
-        tries = [spun(pan, seconds, bits) for bits in (18, 26)]
+        # A small table starts fast, a large one has no long chains: the best of them.
+        tries = [spun(pan, seconds, bits) for bits in (18, 22, 24)]
         ended = [one for one in tries if one is not None]
         if ended:
             yield form, min(ended, key=lambda one: one.seconds)
