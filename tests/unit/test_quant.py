@@ -137,6 +137,14 @@ def test_an_undo_has_attempts_of_its_own() -> None:
     assert near(found.probability[STUCK], F(1, 8) * LOST)
 
 
+def test_no_answer_takes_the_timeout() -> None:
+    """An attempt without an answer lasts as long as the step waits for one, unless said."""
+    one = saga(C("a", timeout=5.0))
+    assert near(forecast(one, default=Odds(unknown=0.5, seconds=1.0)).work, 3)
+    told = Odds(unknown=0.5, seconds=1.0, unknown_seconds=4.0)
+    assert near(forecast(one, default=told).work, F(5, 2))
+
+
 def test_what_is_not_idempotent_is_not_repeated_in_doubt() -> None:
     """An unknown attempt is the last one of a step that may not be called twice."""
     bare = Contract(sticky=True, fenced=True)
