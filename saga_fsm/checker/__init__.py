@@ -8,8 +8,8 @@ crashes and takeovers anywhere, cancels, operators. What is declared in a contra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._engines import explore
@@ -30,7 +30,9 @@ from saga_fsm.properties import Property
 
 
 if TYPE_CHECKING:
+    from saga_fsm.checker._clashes import Together
     from saga_fsm.checker._properties import Asked
+    from saga_fsm.checker._together import Runs
 
 __all__ = ["Finding", "NeverTaken", "Report", "check"]
 
@@ -63,6 +65,8 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     memory: int | None = None,
     engine: str = "auto",
     properties: Iterable[Property] = (),
+    instances: int = 1,
+    against: Sequence[Saga[Any, Any, Any]] = (),
     progress: Progress | None = None,
 ) -> Report:
     """
@@ -92,12 +96,16 @@ def check(  # noqa: PLR0913 - what is checked, and how far
             "explicit" takes whole levels at once, by NumPy; "auto" lets the first look at some
             thousands of states, and the second at more, where nothing was found.
         properties: what is to hold besides, made by ``saga_fsm.properties``.
+        instances: how many runs of it at once: what they do to each other on the resources that
+            their steps declare, and which countermeasures would help (semantics.md 1.9).
+        against: other sagas, of each one run beside them.
         progress: called every few thousand states with how far the search is.
 
     Raises:
         ValueError: an unknown fault in ``without``, an unknown engine, a limit or memory below 1; a
             property that names no step or event of the saga, or whose predicate raises.
         TypeError: something is no property, or a predicate answers neither True nor False.
+        DefinitionError: something in ``against`` is no saga.
     """
     bounds = Bounds(limit, memory)
     left_out = frozenset(without)
@@ -108,12 +116,35 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     machine = compile_saga(saga)
     network = network_of(layout, machine, crashes=not left_out >= _REMOVABLE)
     asked = _asked(layout, network, properties)
+    beside = _beside(saga, instances, against)
     explored = explore(network, engine, bounds, progress)
     answers = Answers()
     if asked is not None:
         told = explored.interrupted
         answers = asked.answers(limit=limit, progress=progress, interrupted=told)
-    return _report(saga, machine, explored, answers, left_out, bounds)
+    together = None
+    if beside is not None and not (explored.interrupted or answers.interrupted):
+        together = beside.together(limit, progress)
+    return _report(saga, machine, _Found(explored, answers, together), left_out, bounds)
+
+
+def _beside(
+    saga: Saga[Any, Any, Any], instances: int, against: Sequence[Saga[Any, Any, Any]]
+) -> Runs | None:
+    """The runs that are searched together, known to be sagas before anything is explored."""
+    if instances == 1 and not against:
+        return None
+    from saga_fsm.checker._together import Runs
+
+    return Runs(saga, instances, tuple(against))
+
+
+class _Found(NamedTuple):
+    """All that was found out by searching."""
+
+    explored: Explored
+    answers: Answers
+    together: Together | None
 
 
 def _asked(layout: Layout, network: Network, properties: Iterable[Property]) -> Asked | None:
@@ -126,21 +157,23 @@ def _asked(layout: Layout, network: Network, properties: Iterable[Property]) -> 
     return Asked(layout, network, wanted)
 
 
-def _report(  # noqa: PLR0913, PLR0917 - whatever has been found out
+def _report(
     saga: Saga[Any, Any, Any],
     machine: Machine,
-    explored: Explored,
-    answers: Answers,
+    found: _Found,
     left_out: frozenset[str],
     bounds: Bounds,
 ) -> Report:
     """What a search has found, beside what the definition shows, and the verdict on both."""
+    explored, answers, together = found
     layout, needs = lay_out(saga), Needs(saga)
     untaken = Untaken(layout, machine, explored) if explored.complete else None
     interrupted = explored.interrupted or answers.interrupted
+    interrupted = interrupted or (together is not None and together.interrupted)
     findings = [Finding(x.rule, "error", x.step, x.message, x.path) for x in explored.breaches]
     findings.extend(Finding(rule, "error", step, text) for rule, step, text in of_table(machine))
     findings.extend(answers.findings)
+    findings.extend(() if together is None else together.findings)
     findings.extend(promises(layout))
     findings.extend(flow(layout))
     try:
@@ -152,6 +185,7 @@ def _report(  # noqa: PLR0913, PLR0917 - whatever has been found out
     findings.sort(key=lambda finding: _LEVELS.index(finding.level))
     unsafe = any(finding.level == "error" for finding in findings)
     complete = explored.complete and answers.decided and not left_out and not interrupted
+    complete = complete and (together is None or together.complete)
     return Report(
         saga=saga.name,
         fingerprint=machine.fingerprint,
@@ -171,6 +205,7 @@ def _report(  # noqa: PLR0913, PLR0917 - whatever has been found out
         short_of=explored.short_of,
         complete=explored.complete,
         interrupted=interrupted,
+        together=together,
         needs=needs,
         untaken=untaken,
     )

@@ -123,12 +123,16 @@ class Together:
     def __str__(self) -> str:
         return "\n".join(_lines(self))
 
-    def to_json(self) -> str:
-        """The same as one JSON object; paths are encoded."""
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it: paths encoded."""
         made = attrs.asdict(self, recurse=False)
         made["clashes"] = [_plain(clash) for clash in self.clashes]
         made["notes"] = [note.plain() for note in self.notes]
-        return json.dumps({"ok": self.ok, **made})
+        return {"ok": self.ok, **made}
+
+    def to_json(self) -> str:
+        """The same as one JSON object."""
+        return json.dumps(self.plain())
 
 
 def _plain(clash: Clash) -> dict[str, Any]:

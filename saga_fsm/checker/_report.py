@@ -14,6 +14,7 @@ from saga_fsm.path import Path
 
 
 if TYPE_CHECKING:
+    from saga_fsm.checker._clashes import Together
     from saga_fsm.checker._never import NeverTaken, Untaken
     from saga_fsm.checker._weakest import Needs
 
@@ -100,6 +101,7 @@ class Report:
             for more, "found" where what is wrong was found near the start.
         complete: whether the search came to its end.
         interrupted: the user ended the search; it is then at best "incomplete".
+        together: what several runs do to each other, if that was asked.
     """
 
     saga: str
@@ -120,6 +122,7 @@ class Report:
     short_of: str
     complete: bool
     interrupted: bool
+    together: Together | None
     _needs: Needs = attrs.field(alias="needs", repr=False, eq=False)
     _untaken: Untaken | None = attrs.field(alias="untaken", repr=False, eq=False)
 
@@ -175,6 +178,7 @@ class Report:
         for field in attrs.fields(Report):
             if not field.name.startswith("_"):
                 plain[field.name] = getattr(self, field.name)
+        plain["together"] = None if self.together is None else self.together.plain()
         plain["findings"] = [finding.plain() for finding in self.findings]
         plain["required"] = plain["missing"] = plain["never_taken"] = None
         if not self.interrupted:

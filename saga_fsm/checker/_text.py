@@ -37,6 +37,11 @@ def lines_of(report: Report) -> Iterator[str]:
     yield from wrapped("  faults: ", ", ".join(report.faults))
     yield from wrapped("  bounds: ", "; ".join(report.bounds))
     yield from wrapped("  fairness: ", report.fairness)
+    if report.together is not None:
+        runs = report.together
+        shared = ", ".join(runs.shared) or "nothing"
+        text = f"{', '.join(runs.runs)}: {runs.verdict}, {runs.states:,} states; shared: {shared}"
+        yield from wrapped("  together: ", f"{text}; countermeasures in report.together")
     if report.without:
         yield f"  left out: {', '.join(report.without)}: never called safe"
     if report.interrupted:

@@ -73,6 +73,40 @@ def check_together(  # noqa: PLR0913 - the options of a check
         DefinitionError: one of them is not a saga.
         ValueError: fewer than two runs, two sagas of one name, or a limit below 1.
     """
+    return Runs(saga, instances, tuple(against)).together(
+        limit, progress, countermeasures=countermeasures
+    )
+
+
+class Runs:
+    """
+    The runs that are to be searched together.
+
+    Args:
+        saga: what to check.
+        instances: how many runs of it.
+        against: one run of each of these beside them.
+    """
+
+    def __init__(
+        self, saga: Saga[Any, Any, Any], instances: int, against: tuple[Saga[Any, Any, Any], ...]
+    ) -> None:
+        _known(saga, instances, against)
+        self.sagas = [saga] * instances + list(against)
+
+    def together(
+        self, limit: int, progress: Progress | None, *, countermeasures: bool = True
+    ) -> Together:
+        """Search them."""
+        if type(limit) is not int or limit < 1:
+            raise ValueError(f"limit is {limit!r}\n  Give a number of states, 1 or more.")
+        checking = _Checking(self.sagas, limit, progress)
+        return checking.together(countermeasures=countermeasures)
+
+
+def _known(
+    saga: Saga[Any, Any, Any], instances: int, against: tuple[Saga[Any, Any, Any], ...]
+) -> None:
     for one in (saga, *against):
         check_saga(one)
     if type(instances) is not int or instances < 1 or instances + len(against) < 2:
@@ -85,10 +119,6 @@ def check_together(  # noqa: PLR0913 - the options of a check
         raise ValueError(
             "two different sagas have one name\n  Name each: what is found is said by their names."
         )
-    if type(limit) is not int or limit < 1:
-        raise ValueError(f"limit is {limit!r}\n  Give a number of states, 1 or more.")
-    sagas = [saga] * instances + list(against)
-    return _Checking(sagas, limit, progress).together(countermeasures=countermeasures)
 
 
 class _Checking:

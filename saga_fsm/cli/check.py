@@ -63,6 +63,13 @@ def test_{name}():
     metavar="MODULE:NAME",
     help="A property, or a list of them, that is to hold besides; may be given several times.",
 )
+@click.option("--instances", type=click.IntRange(min=1), default=1, help="Runs of it at once.")
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="MODULE:NAME",
+    help="A saga that runs beside it. Repeatable.",
+)
 @click.option(
     "--draw",
     "picture",
@@ -83,6 +90,8 @@ def check(  # noqa: PLR0913 - one a switch
     limit: int,
     memory: int | None,
     properties: tuple[str, ...],
+    instances: int,
+    against: tuple[str, ...],
     picture: Path | None,
     test: Path | None,
 ) -> int:
@@ -102,7 +111,14 @@ def check(  # noqa: PLR0913 - one a switch
     try:
         room = None if memory is None else memory << 20
         report = check_saga(
-            saga, engine=engine, limit=limit, memory=room, properties=wanted, progress=told
+            saga,
+            engine=engine,
+            limit=limit,
+            memory=room,
+            properties=wanted,
+            instances=instances,
+            against=[load(one) for one in against],
+            progress=told,
         )
     finally:
         progress.end()

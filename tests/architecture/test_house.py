@@ -27,12 +27,16 @@ ROOMS = {
     "saga_fsm.path": "Path",
     "saga_fsm.checker": "check Report",
     "saga_fsm.drawing": "draw",
-    "saga_fsm.upgrade": "diff audit",
+    "saga_fsm.upgrade": "diff",
+    "saga_fsm.conformance": "audit",
     "saga_fsm.runner": "run arun Orchestrator AsyncOrchestrator Outcome",
     "saga_fsm.choreography": "project",
 }
 ADAPTERS = ["journals", "transports", "interop", "engines"]  # one module each
-CORE = ["errors", "definition", "machine", "path", "compiler", "ports", "checker"]
+CORE = [
+    *["errors", "definition", "machine", "path", "compiler", "ports", "product", "properties"],
+    *["checker", "upgrade", "conformance", "quant"],
+]
 
 
 def _python(code: str) -> str:

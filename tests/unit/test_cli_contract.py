@@ -179,6 +179,7 @@ SHAPES = {
         memory={"type": ["integer", "null"]},
         short_of={"enum": ["", "states", "memory", "found"]},
         interrupted=FLAG,
+        together={"type": ["object", "null"]},
         required=BY_NAME,
         missing=BY_NAME,
         never_taken={"type": ["array", "null"]},
