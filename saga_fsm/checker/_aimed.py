@@ -62,11 +62,13 @@ def aimed(layout: Layout, machine: Machine, path: str, kept: Contract) -> list[s
     is none, or none was found.
     """
     aim = _Aim(layout, machine, path, kept)
-    return aim.search(1) or aim.search(_HASTE)
+    run = aim.search(1)
+    return aim.search(_HASTE) if run is None and aim.cut_short else run
 
 
 class _Aim:
     def __init__(self, layout: Layout, machine: Machine, path: str, kept: Contract) -> None:
+        self.cut_short = False
         self.machine = machine
         self.rows = Rows(machine)
         self.duties = Duties(layout)
@@ -141,8 +143,10 @@ class _Aim:
         came: dict[Node, tuple[Node, str]] = {}
         order = itertools.count()
         heap = [(0, 0, 0, start)]
+        self.cut_short = True
         for _ in range(BUDGET):
             if not heap:
+                self.cut_short = False
                 return None
             _, _, _, node = heapq.heappop(heap)
             if self.broken(node):

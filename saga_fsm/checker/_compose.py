@@ -21,7 +21,7 @@ from saga_fsm.checker._replayed import (
 )
 from saga_fsm.checker._slices import Shape, shapes
 from saga_fsm.compiler import compile_layout
-from saga_fsm.definition import Kind
+from saga_fsm.definition import GUARDED, Kind
 from saga_fsm.definition.layout import Layout
 from saga_fsm.machine import Machine
 
@@ -107,7 +107,8 @@ def _shown(layout: Layout, machine: Machine, paths: list[str]) -> Breach | None:
     found = []
     for path in paths:
         placed = layout.steps.get(path)
-        if placed is None or placed.kind is Kind.READONLY:
+        # Who promises everything is not to blame, so no run is to be aimed at it.
+        if placed is None or placed.kind is Kind.READONLY or placed.contract == GUARDED:
             continue
         run = aimed(layout, machine, path, placed.contract)
         breach = run and broken_by(layout, machine, run)

@@ -24,7 +24,7 @@ __all__ = ["LIMIT", "Breach", "Compile", "TooLargeError", "broken_by", "explore"
 
 Compile: TypeAlias = Callable[[Layout], Machine]
 # Slices are small; one that is nested very deeply may not be.
-LIMIT = 1_000_000
+LIMIT = 400_000
 
 
 class TooLargeError(Exception):

@@ -30,10 +30,10 @@ in a slice:
   the other one of the pair is in the slice as a stand-in.
 - I9 is about the modes of the root, which all slices share with the saga.
 - I11 is about a step and the retriables that let go of its lock, wherever they are: no slice holds
-  both, so it is decided on the tree (``_locks``). I10 is about the table as it stands, not of runs.
+  both, so slices do not speak of it. I10 is about the table as it stands, not of runs.
 
-**Only if**: a stand-in can do more than what it stands for. So the run that a slice breaks by is
-taken over into the saga (``_lift``) and counts only if the saga's own machine takes it. What is
+**Only if**: a stand-in can do more than what it stands for. So what a slice breaks by is
+looked for in the saga (``_aimed``) and counts only if the saga's own machine takes it. What is
 argued, and not proved by a machine, is that the compiler's rows ask no more than said above; tests
 compare slices with whole sagas of every block, safe and unsafe.
 """
