@@ -25,9 +25,10 @@ from saga_fsm.checker._duties import Duties
 from saga_fsm.checker._environment import LANDED, NONE, TWICE, of_step
 from saga_fsm.checker._rows import Rows
 from saga_fsm.compiler import Order
-from saga_fsm.definition import Contract
+from saga_fsm.definition import Contract, Kind
 from saga_fsm.definition.layout import ROOT, Layout
 from saga_fsm.machine import Codes, Machine, State
+from saga_fsm.machine._alphabet import FIRST_LABEL, SCOPE_HALTING, SCOPE_UNDOING
 
 
 # So many nodes are taken for the shortest run, and then as many again for a run at all.
@@ -50,6 +51,9 @@ _ANSWERS = {
 # Each of these ends with an event of its own, before the run can rest.
 _IN_FLIGHT = frozenset({*_CALLED, "querying", "deciding"})
 _UNANSWERED = _IN_FLIGHT | {"compensating", "whole_compensating", "unknown"}
+
+# A scope that turns back by itself: halting, undoing.
+_BACK = frozenset({SCOPE_HALTING, SCOPE_UNDOING})
 
 Node: TypeAlias = tuple[Codes, int]
 
@@ -93,12 +97,41 @@ class _Aim:
             if event_path in owners and v != self.at
         }
         self.unanswered = self._codes(_UNANSWERED, ROOT)
+        self.undone = list(self._undone(layout))
         # Who must be undone after this step; and who flies in its scope, which then has drained.
         scope = self.placed.scope
         self.scope = machine.index[scope]
         later = Order(layout.scopes[scope].body).successors
         self.earlier = [machine.index[x] for x, after in later.items() if x and path in after]
         self.flying = self._codes(_IN_FLIGHT, scope)
+
+    def _undone(self, layout: Layout) -> Iterator[tuple[int, int, frozenset[int]]]:
+        """
+        Units that nothing comes after, their scope, and where they have one more move to make.
+
+        In a scope that turns back they are undone, whoever waits: unless somebody in it is stuck.
+        """
+        may_stick = {
+            automaton.scope
+            for automaton in self.machine.automata
+            if any(x < FIRST_LABEL and automaton.local(x) == "stuck" for x in automaton.locals)
+        }
+        last = {
+            path
+            for scope in layout.scopes.values()
+            for path, after in Order(scope.body).successors.items()
+            if not after
+        }
+        for path, placed in layout.steps.items():
+            v = self.machine.index[path]
+            if v == self.at or placed.kind is not Kind.COMPENSATABLE or may_stick:
+                continue
+            if path not in last:
+                continue
+            names = {"done"} if placed.contract.sticky else {"done", *_CALLED}
+            automaton = self.machine.automata[v]
+            codes = frozenset(x for x in automaton.locals if automaton.local(x) in names)
+            yield v, self.machine.index[placed.scope], codes
 
     def _codes(self, names: frozenset[str], scope: str) -> list[tuple[int, frozenset[int]]]:
         """The local states with these names of everybody else in a scope, where there are any."""
@@ -166,6 +199,7 @@ class _Aim:
         here = codes[self.at], ledger
         twice = self.far.twice.get(here, _NEVER)
         calls = sum(codes[v] in open_ for v, open_ in self.unanswered)
+        calls += sum(codes[v] in owed for v, scope, owed in self.undone if codes[scope] in _BACK)
         rest = calls + self.far.wrong.get(here, _NEVER)
         late = _NEVER
         if self.earlier:

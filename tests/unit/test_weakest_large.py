@@ -38,7 +38,7 @@ def mixed() -> Saga[Any, Any]:
 
 
 LARGE: dict[str, Saga[Any, Any]] = {
-    "parallel": Saga("s", parallel(*(C(f"c{i}", contract=UNFENCED) for i in range(100)))),
+    "parallel": Saga("s", parallel(*(C(f"c{i}", contract=WEAK) for i in range(100)))),
     "nested": Saga(
         "s",
         C("z", contract=GUARDED),
