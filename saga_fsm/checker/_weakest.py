@@ -1,4 +1,9 @@
-"""The weakest contract of each step under which a saga is safe, and a run for each lack of it."""
+"""
+The weakest contract of each step under which a saga is safe, and a run for each lack of it.
+
+Asked of each step's slice (``_slices``), all others promising everything: so it costs a few small
+searches for each kind of step, and is exact however large the saga is.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +12,17 @@ from functools import cached_property
 from itertools import combinations
 from typing import Any
 
-import attrs
-
+from saga_fsm.checker._aimed import aimed
+from saga_fsm.checker._replayed import Breach, TooLargeError, broken_by, first_breach
 from saga_fsm.checker._report import Finding
-from saga_fsm.checker._search import search
+from saga_fsm.checker._slices import Shape, shapes
 from saga_fsm.checker._text import PROMISE, plain
-from saga_fsm.checker._traces import Breach
-from saga_fsm.compiler import compile_layout, compile_saga
+from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import GUARDED, Contract, Kind, Saga
-from saga_fsm.definition.layout import Layout, PlacedStep, lay_out, lay_out_with
-from saga_fsm.product import Network, network_of
+from saga_fsm.definition.layout import Layout, PlacedStep, lay_out
 
 
 _FLAGS = ("idempotent", "sticky", "fenced")
-# What a step needs does not hang on its neighbours (machine.md 9): so much of the saga is enough.
-_BUDGET = 5_000
 
 
 class Needs:
@@ -36,6 +37,7 @@ class Needs:
         self.saga = saga
         self._layout = lay_out(saga)
         self._paths = _by_name(self._layout)
+        self._tried: dict[Shape, bool] = {}
 
     @property
     def promised_whole(self) -> bool:
@@ -56,11 +58,27 @@ class Needs:
         """
         required = {}
         for name, paths in self._paths.items():
+            # Copies have few shapes, and each is tried once.
+            own = list(dict.fromkeys(self._shapes[path] for path in paths))
             tries = _contracts(self._layout.steps[paths[0]].contract)
             # Where no promise helps, the fault is elsewhere; then nothing can be spared either.
-            safe = (one for one in tries if _safe(self._layout, paths, one))
+            safe = (one for one in tries if all(self._sound(shape, one) for shape in own))
             required[name] = next(safe, GUARDED)
         return required
+
+    @cached_property
+    def _shapes(self) -> dict[str, Shape]:
+        return dict(shapes(self._layout))
+
+    def _sound(self, shape: Shape, contract: Contract) -> bool:
+        tried = shape.under(contract)
+        if tried not in self._tried:
+            try:
+                self._tried[tried] = first_breach(tried.make()) is None
+            except TooLargeError:
+                # Four parallel blocks in one another: what comes so late was seen without them.
+                self._tried[tried] = True
+        return self._tried[tried]
 
     @cached_property
     def missing(self) -> dict[str, set[str]]:
@@ -79,20 +97,31 @@ class Needs:
         The saga's own table, and participants that keep all that is declared or required but this
         one promise.
         """
-        layout, machine = self._layout, compile_saga(self.saga)
         found = {}
         for name, flags in self.missing.items():
             for flag in sorted(flags, key=_FLAGS.index):
-                paths = self._paths[name]
-                declared = promised(layout.steps[paths[0]].contract)
-                kept = dict.fromkeys(layout.steps, GUARDED)
-                every = declared | promised(self.required[name])
-                kept |= dict.fromkeys(paths, Contract(**dict.fromkeys(every - {flag}, True)))
-                breach = _first(network_of(layout, machine, kept=kept, locks=False))
+                breach = self._shown(name, flag)
                 if breach is not None:
-                    message = _sentence(layout.steps[paths[0]], name, flag, breach)
+                    placed = self._layout.steps[self._paths[name][0]]
+                    message = _sentence(placed, name, flag, breach)
                     found[name, flag] = Finding(breach.rule, "error", name, message, breach.path)
         return found
+
+    def _shown(self, name: str, flag: str) -> Breach | None:
+        layout, machine = self._layout, compile_saga(self.saga)
+        declared = promised(layout.steps[self._paths[name][0]].contract)
+        every = (declared | promised(self.required[name])) - {flag}
+        contract = Contract(**dict.fromkeys(every, True))
+        # A later copy of the same shape comes to nothing sooner than the first.
+        first = {self._shapes[path]: path for path in reversed(self._paths[name])}
+        runs = []
+        for path in first.values():
+            run = aimed(layout, machine, path, contract)
+            kept = dict.fromkeys(layout.steps, GUARDED) | {path: contract}
+            breach = run and broken_by(layout, machine, run, kept)
+            if breach:
+                runs.append(breach)
+        return min(runs, key=lambda breach: len(breach.path), default=None)
 
 
 def _sentence(placed: PlacedStep, name: str, flag: str, breach: Breach) -> str:
@@ -120,28 +149,3 @@ def _by_name(layout: Layout) -> dict[str, list[str]]:
         if placed.kind is not Kind.READONLY:
             names.setdefault(plain(path), []).append(path)
     return names
-
-
-def _safe(layout: Layout, paths: list[str], contract: Contract) -> bool:
-    # The step alone is small and refutes most tries; the saga around it has the last word.
-    alone = _alone(layout.steps[paths[0]])
-    return _sound(alone, list(alone.steps), contract) and _sound(layout, paths, contract)
-
-
-def _sound(layout: Layout, paths: list[str], contract: Contract) -> bool:
-    contracts = dict.fromkeys(layout.steps, GUARDED) | dict.fromkeys(paths, contract)
-    tried = lay_out_with(layout.saga, contracts)
-    return _first(network_of(tried, compile_layout(tried), locks=False)) is None
-
-
-def _first(network: Network) -> Breach | None:
-    # A lock that is never let go is the definition's fault, and no promise mends it.
-    explored = search(network, limit=_BUDGET, first_only=True)
-    return next(iter(explored.breaches), None)
-
-
-def _alone(placed: PlacedStep) -> Layout:
-    step = attrs.evolve(
-        placed.step, retry=placed.retry, compensation_retry=placed.compensation_retry, policy=None
-    )
-    return lay_out(Saga(placed.step.name, step))

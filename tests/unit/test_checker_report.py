@@ -275,7 +275,7 @@ def test_an_interrupted_search_keeps_what_it_found() -> None:
 
 def test_an_interrupt_while_promises_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second search may be interrupted too: then the report has what the first one found."""
-    monkeypatch.setattr("saga_fsm.checker._weakest._first", interrupt)
+    monkeypatch.setattr("saga_fsm.checker._weakest.first_breach", interrupt)
     report = check(Saga("s", C("a"), contract=CALM))
     assert (report.verdict, report.interrupted) == ("unsafe", True)
 

@@ -1,0 +1,102 @@
+"""The weakest contract of sagas that nobody searches whole: a hundred steps and more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from saga_fsm import compile_saga
+from saga_fsm.checker._weakest import Needs
+from saga_fsm.definition import (
+    GUARDED,
+    SKIP,
+    Contract,
+    Saga,
+    alternatives,
+    choice,
+    each,
+    parallel,
+)
+from tests.reference import BOUNDED, C, O, P, R, ask, chooser, several
+
+
+TO_UNDO = Contract(idempotent=True, fenced=True)
+TO_DECIDE = Contract(idempotent=True, sticky=True)
+TO_FINISH = Contract(idempotent=True)
+WEAK = Contract(idempotent=True)
+UNFENCED = TO_DECIDE
+
+
+def mixed() -> Saga[Any, Any]:
+    """A hundred steps in a row, two of them weak."""
+    kinds = [C, lambda name: C(name, retry=BOUNDED), O, lambda name: C(name, query=ask)]
+    steps = [kinds[i % 4](f"c{i}") for i in range(90)]
+    steps[44] = C("weak", contract=WEAK)
+    last = [R(f"r{i}") for i in range(9)]
+    return Saga("mixed", *steps, P("p", contract=WEAK), *last, contract=GUARDED)
+
+
+LARGE: dict[str, Saga[Any, Any]] = {
+    "parallel": Saga("s", parallel(*(C(f"c{i}", contract=WEAK) for i in range(100)))),
+    "nested": Saga(
+        "s",
+        C("z", contract=GUARDED),
+        parallel(
+            *(
+                Saga(f"n{i}", *(C(f"c{i}_{j}", contract=UNFENCED) for j in range(9)))
+                for i in range(11)
+            )
+        ),
+    ),
+    "each": Saga("s", each(several, Saga("n", C("a"), C("b")), max_items=50), contract=WEAK),
+    "alternatives": Saga(
+        "s", *(alternatives(C(f"a{i}"), C(f"b{i}"), name=f"x{i}") for i in range(25)), contract=WEAK
+    ),
+    "choices": Saga(
+        "s",
+        *(choice(chooser, yes=C(f"c{i}"), otherwise=SKIP, name=f"x{i}") for i in range(40)),
+        contract=WEAK,
+    ),
+}
+
+
+def test_what_each_of_a_hundred_steps_requires() -> None:
+    """Each step requires what its kind does, wherever it stands and whatever stands around it."""
+    needs = Needs(mixed())
+    queried = {f"c{i}" for i in range(90) if i % 4 == 3}
+    for name, contract in needs.required.items():
+        if name == "p" or name in queried:
+            assert contract == TO_DECIDE, name
+        else:
+            assert contract == (TO_FINISH if name.startswith("r") else TO_UNDO), name
+    assert needs.missing == {"weak": {"fenced"}, "p": {"sticky"}}
+
+
+def test_each_missing_promise_of_a_hundred_steps_has_its_shortest_run() -> None:
+    """The way to the step, its fault, and the late copy while the step before is undone."""
+    saga = mixed()
+    shown = Needs(saga).shown
+    runs = {key: [move.token for move in x.path.moves] for key, x in shown.items() if x.path}
+    assert runs.keys() == {("weak", "fenced"), ("p", "sticky")}
+    way = [f"done(c{i})" for i in range(44)]
+    weak = runs["weak", "fenced"]
+    assert weak[:45] == ["start", *way]
+    assert len(weak) == 49
+    assert set(weak[46:]) == {"compensated(weak)", "~lands(weak)", "late_done(weak)"}
+    assert runs["p", "sticky"][-3:] == ["rejected(p)", "~lands(p)", "late_done(p)"]
+    for finding in shown.values():
+        assert finding.path is not None
+        moves = compile_saga(saga).replay(finding.path.events)
+        assert all(move.ignored is None for move in moves)
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_every_block_of_a_hundred_steps(kind: str) -> None:
+    """Every step lacks the fence and nothing else, and a run of the whole saga shows it."""
+    needs = Needs(LARGE[kind])
+    weak = set(needs.required) - {"z"}
+    assert all(contract == TO_UNDO for contract in needs.required.values())
+    assert needs.missing == {name: {"fenced"} for name in weak}
+    needs.missing = dict(list(needs.missing.items())[:: max(1, len(weak) // 2)])
+    assert needs.shown.keys() == {(name, "fenced") for name in needs.missing}
