@@ -46,6 +46,8 @@ class Diagrams:
         settings: dict[str, Any] = {"reordering": False}
         if memory is not None and self.backend == "cudd":
             settings["max_memory"] = memory
+        # What was set before: a result is read without a limit.
+        self._before = {key: x for key, x in self.bdd.configure().items() if key in settings}
         self.bdd.configure(**settings)
         self._fused = getattr(library, "and_exists", None)
         self.order = _order(network)
@@ -60,6 +62,10 @@ class Diagrams:
         self.true: Set = self.bdd.true
         self._literals: dict[tuple[int, frozenset[int]], Set] = {}
         self._counts: dict[int, tuple[Set, int]] = {}
+
+    def lift(self) -> None:
+        """Let the limit go: what was found until it is read."""
+        self.bdd.configure(**self._before)
 
     # ------------------------------------------------------------------ from words to diagrams
 
@@ -116,7 +122,7 @@ class Diagrams:
 
     def count(self, states: Set) -> int:
         """How many states these are: exactly, where CUDD itself would count in doubles."""
-        return self._models(states) << (self._level(states) - 0)
+        return self._models(states) << self._level(states)
 
     def size(self, states: Set) -> int:
         """How many nodes the diagram of a set has."""
@@ -125,10 +131,6 @@ class Diagrams:
     def live(self) -> int:
         """How many nodes there are in all."""
         return len(self.bdd)
-
-    def forget_counts(self) -> None:
-        """Let go of what was counted: the diagrams in it are kept alive as long."""
-        self._counts.clear()
 
     def _level(self, u: Set) -> int:
         return self.width if u.var is None else int(u.level)

@@ -98,18 +98,48 @@ def explore_symbolically(
     nodes = [] if limit is None else [limit]
     if memory is not None:
         nodes.append(max(1, memory // _NODE[diagrams.backend]))
-    exploring = _Exploring(Actions(diagrams), min(nodes, default=None), progress)
+    exploring: _Exploring | None = None
     complete = interrupted = False
     try:
+        exploring = _Exploring(Actions(diagrams), min(nodes, default=None), progress)
         exploring.run()
         complete = True
     except KeyboardInterrupt:
         interrupted = True
-    except (_Over, MemoryError, RuntimeError) as error:
-        # CUDD says with a RuntimeError that it is over its memory.
-        if memory is None and not isinstance(error, _Over):
+    except _Over:
+        pass
+    except (MemoryError, RuntimeError, ValueError):
+        # So says CUDD that it is over its memory: a node that is NULL.
+        if memory is None:
             raise
+    diagrams.lift()
+    exploring = exploring or _Exploring(Actions(diagrams))
     return exploring.proved(complete=complete, interrupted=interrupted)
+
+
+class _Meter:
+    """
+    How far a search is, and whether it may go on.
+
+    It does not know the search: diagrams in a cycle would outlive the library that holds them.
+    """
+
+    def __init__(self, diagrams: Diagrams, limit: int | None, progress: Progress | None) -> None:
+        self.diagrams = diagrams
+        self.limit = limit
+        self.progress = progress
+        self.applied = 0
+
+    def tick(self) -> None:
+        """One more action is applied."""
+        self.applied += 1
+        if self.applied % 64:
+            return
+        nodes = self.diagrams.live()
+        if self.limit is not None and nodes > self.limit:
+            raise _Over
+        if self.progress is not None:
+            self.progress(nodes, self.applied, 0, 0)
 
 
 class _Exploring:
@@ -122,16 +152,15 @@ class _Exploring:
         self.diagrams = diagrams
         self.network = diagrams.network
         self.limit = limit
-        self.progress = progress
         self.found: Set = diagrams.point(self.network.initial)
         # States in which an internal command that writes what all share is enabled: they wait.
         self.waiting: Set = diagrams.false
-        self.applied = 0
+        self.meter = _Meter(diagrams, limit, progress)
         self.breaches: dict[tuple[str, str], Breach] = {}
         self.transitions: int | None = None
         self.shortest = True
         self.actions = actions
-        self.settling = Settling(diagrams, actions.internal, self._tick)
+        self.settling = Settling(diagrams, actions.internal, self.meter.tick)
         self._calls: Set = diagrams.false
         for action in actions.internal:
             if action.shared:
@@ -186,7 +215,7 @@ class _Exploring:
 
     def _fire(self, action: Action) -> bool:
         """Apply an action to all that was found; whether something is new."""
-        self._tick()
+        self.meter.tick()
         now = self.diagrams.image(self.found, action.guard, action.written, action.cube)
         if now == self.diagrams.false:
             return False
@@ -194,15 +223,6 @@ class _Exploring:
         if action.wakes:
             return self._keep(self.settling.settled(now, action.wakes, shared=False))
         return self._add(now)
-
-    def _tick(self) -> None:
-        self.applied += 1
-        if self.applied % 64:
-            return
-        if self.limit is not None and self.diagrams.live() > self.limit:
-            raise _Over
-        if self.progress is not None:
-            self.progress(self.diagrams.size(self.found), self.applied, 0, 0)
 
     def _keep(self, states: Set) -> bool:
         """What is quiet is found; what all parts will hear waits for them."""
@@ -303,10 +323,10 @@ class _Exploring:
         while True:
             before = rests
             for action in self.actions.internal:
-                self._tick()
+                self.meter.tick()
                 rests |= diagrams.before(rests, action.guard, action.assigned)
             for action in plain:
-                self._tick()
+                self.meter.tick()
                 rests |= diagrams.before(rests, action.guard, action.assigned) & self.found
             if self.found & ~rests == false:
                 return
