@@ -202,11 +202,17 @@ def pruned(network: Network) -> Network:
     """
     reached, live = _reached(network)
     fresh = [{x: i for i, x in enumerate(sorted(values))} for values in reached]
+    # Each rule at rest asks all automata the same: what is left of that is worked out once.
+    known: dict[Literal, frozenset[int]] = {}
 
     def narrow(guard: Guard) -> Guard | None:
         parts = []
-        for f, allowed in guard:
-            left = frozenset(fresh[f][x] for x in allowed if x in fresh[f])
+        for literal in guard:
+            f, allowed = literal
+            left = known.get(literal)
+            if left is None:
+                left = frozenset(fresh[f][x] for x in allowed if x in fresh[f])
+                known[literal] = left
             if not left:
                 return None
             if len(left) < len(fresh[f]):
