@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from saga_fsm.checker._bounds import Bounds
-from saga_fsm.checker._engines import explore
+from saga_fsm.checker._engines import Subject, explore
 from saga_fsm.checker._flow import flow
 from saga_fsm.checker._ignored import of_table
 from saga_fsm.checker._never import NeverTaken, Untaken
@@ -93,8 +93,11 @@ def check(  # noqa: PLR0913 - what is checked, and how far
         limit: the largest number of states.
         memory: about how many bytes the search may take; None for as many as there are.
         engine: "scout" goes state by state, nearest first, and has the shortest run soonest;
-            "explicit" takes whole levels at once, by NumPy; "auto" lets the first look at some
-            thousands of states, and the second at more, where nothing was found.
+            "explicit" takes whole levels at once, by NumPy; "symmetric" takes branches that are
+            alike for one another; "symbolic" takes sets of states (extra ``symbolic``); "compose"
+            looks at each step beside most general others. "auto" lets the scout look at some
+            thousands of states, the explicit engine at more, where nothing was found, and composes
+            what is too large for that.
         properties: what is to hold besides, made by ``saga_fsm.properties``.
         instances: how many runs of it at once: what they do to each other on the resources that
             their steps declare, and which countermeasures would help (semantics.md 1.9).
@@ -117,7 +120,7 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     network = network_of(layout, machine, crashes=not left_out >= _REMOVABLE)
     asked = _asked(layout, network, properties)
     beside = _beside(saga, instances, against)
-    explored = explore(network, engine, bounds, progress)
+    explored = explore(Subject(layout, network), engine, bounds, progress)
     answers = Answers()
     if asked is not None:
         told = explored.interrupted
@@ -167,7 +170,7 @@ def _report(
     """What a search has found, beside what the definition shows, and the verdict on both."""
     explored, answers, together = found
     layout, needs = lay_out(saga), Needs(saga)
-    untaken = Untaken(layout, machine, explored) if explored.complete else None
+    untaken = Untaken(layout, machine, explored) if explored.complete and explored.taken else None
     interrupted = explored.interrupted or answers.interrupted
     interrupted = interrupted or (together is not None and together.interrupted)
     findings = [Finding(x.rule, "error", x.step, x.message, x.path) for x in explored.breaches]

@@ -100,8 +100,8 @@ class Together:
     notes: tuple[Finding, ...]
     shared: tuple[str, ...]
     states: int
-    transitions: int
-    depth: int
+    transitions: int | None
+    depth: int | None
     engine: str
     faults: tuple[str, ...]
     left_out: tuple[str, ...]

@@ -3,63 +3,147 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import attrs
 
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._search import Explored, search
+from saga_fsm.definition.layout import Layout
 from saga_fsm.ports import Progress
-from saga_fsm.product import Network
+from saga_fsm.product import UP, Network
 
 
 # More states than this are searched faster whole levels at a time.
 _SCOUTED = 20_000
+# More than this take long enough to ask first whether the saga can be put together.
+_WHOLE = 1_000_000
 
-Engine: TypeAlias = Callable[[Network, Bounds, Progress | None], Explored]
+
+class Subject(NamedTuple):
+    """A saga, laid out, and its network."""
+
+    layout: Layout
+    network: Network
 
 
-def explore(network: Network, engine: str, bounds: Bounds, progress: Progress | None) -> Explored:
+Engine: TypeAlias = Callable[[Subject, Bounds, Progress | None], Explored]
+
+
+def explore(subject: Subject, engine: str, bounds: Bounds, progress: Progress | None) -> Explored:
     """
     Search a network with the engine of this name.
 
     Raises:
         ValueError: there is no such engine.
+        MissingExtraError: its package is not installed.
     """
     if engine not in ENGINES:
         raise ValueError(f"engine {engine!r} is not known: there are {', '.join(ENGINES)}")
-    return ENGINES[engine](network, bounds, progress)
+    return ENGINES[engine](subject, bounds, progress)
 
 
-def _auto(network: Network, bounds: Bounds, progress: Progress | None) -> Explored:
-    """Scout first; where that neither ends nor finds anything, whole levels at once."""
+def _auto(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    """Scout first; then whole levels at once; what is too much for that is put together."""
     near = attrs.evolve(bounds, limit=min(bounds.limit, _SCOUTED))
-    found = _scout(network, near, progress)
+    found = _scout(subject, near, progress)
     if found.complete or found.interrupted or near.limit == bounds.limit:
         return found
     if found.breaches:
         return attrs.evolve(found, short_of="found")
-    return _explicit(network, bounds, None if progress is None else _beyond(found, progress))
+    later = None if progress is None else _beyond(found, progress)
+    far = attrs.evolve(bounds, limit=min(bounds.limit, _WHOLE))
+    found = _explicit(subject, far, later)
+    if found.complete or found.interrupted or found.breaches or far.limit == bounds.limit:
+        return found
+    composed = _compose(subject, bounds, progress)
+    if composed.complete or composed.breaches:
+        return composed
+    return attrs.evolve(_explicit(subject, bounds, later), reductions=composed.reductions)
 
 
 def _beyond(scouted: Explored, progress: Progress) -> Progress:
     """Tell of what was not told before: numbers that grow are what a person can read."""
 
     def told(states: int, transitions: int, frontier: int, depth: int, /) -> None:
-        if states > scouted.states and transitions > scouted.transitions:
+        if states > scouted.states and transitions > (scouted.transitions or 0):
             progress(states, transitions, frontier, depth)
 
     return told
 
 
-def _scout(network: Network, bounds: Bounds, progress: Progress | None) -> Explored:
-    return search(network, limit=bounds.limit, memory=bounds.memory, progress=progress)
+def _scout(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    return search(subject.network, limit=bounds.limit, memory=bounds.memory, progress=progress)
 
 
-def _explicit(network: Network, bounds: Bounds, progress: Progress | None) -> Explored:
+def _explicit(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
     from saga_fsm.checker._explicit import explore as explore_levels
 
-    return explore_levels(network, bounds, progress=progress)
+    return explore_levels(subject.network, bounds, progress=progress)
 
 
-ENGINES: Final[dict[str, Engine]] = {"auto": _auto, "scout": _scout, "explicit": _explicit}
+def _symmetric(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    from saga_fsm.checker._quotient import explore as explore_orbits
+
+    return explore_orbits(subject.network, limit=bounds.limit, progress=progress)
+
+
+def _symbolic(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    from saga_fsm.checker._symbolic import explore_symbolically
+
+    found = explore_symbolically(subject.network, memory=bounds.memory, progress=progress)
+    return Explored(
+        states=found.states,
+        transitions=found.transitions,
+        depth=found.depth,
+        complete=found.complete,
+        interrupted=found.interrupted,
+        breaches=found.breaches,
+        taken=found.taken,
+        reached=found.reached,
+        short_of="" if found.complete or found.interrupted else "memory",
+        engine=f"symbolic, by {found.backend}: {found.nodes:,} nodes",
+        reductions=() if found.shortest else ("a run may be longer than the shortest",),
+    )
+
+
+def _compose(subject: Subject, _bounds: Bounds, _progress: Progress | None) -> Explored:
+    from saga_fsm.checker._compose import compose
+
+    crashes = any(field.name == UP for field in subject.network.fields)
+    found = compose(subject.layout, subject.network.machine, crashes=crashes)
+    nothing = Explored(
+        states=0,
+        transitions=None,
+        depth=None,
+        complete=False,
+        interrupted=False,
+        breaches=(),
+        taken=frozenset(),
+        reached=(),
+        engine="compose",
+    )
+    if isinstance(found, str):
+        return attrs.evolve(nothing, reductions=(f"composition was not used: {found}",))
+    text = (
+        f"composed of {found.slices:,} slices, one for each step beside most general others, of "
+        f"which {found.shapes:,} differ: sound by argument, and tested against whole searches"
+    )
+    return attrs.evolve(
+        nothing,
+        states=found.states,
+        complete=found.breach is None,
+        breaches=() if found.breach is None else (found.breach,),
+        short_of="" if found.breach is None else "found",
+        reductions=(text,),
+    )
+
+
+ENGINES: Final[dict[str, Engine]] = {
+    "auto": _auto,
+    "scout": _scout,
+    "explicit": _explicit,
+    "symmetric": _symmetric,
+    "symbolic": _symbolic,
+    "compose": _compose,
+}

@@ -87,8 +87,8 @@ class Report:
         verdict: "safe", "unsafe" or "incomplete".
         findings: what was found, errors first.
         states: how many states of machine x environment were reached.
-        transitions: how many moves between them.
-        depth: levels of the search.
+        transitions: how many moves between them; None where the engine does not count them.
+        depth: levels of the search; None where it has none.
         engine: who searched.
         reductions: what was left out because it comes to the same, and what could not be.
         fairness: which runs count as never ending.
@@ -109,8 +109,8 @@ class Report:
     verdict: str
     findings: tuple[Finding, ...]
     states: int
-    transitions: int
-    depth: int
+    transitions: int | None
+    depth: int | None
     engine: str
     reductions: tuple[str, ...]
     fairness: str

@@ -31,15 +31,25 @@ class Explored:
     """
     What a search saw.
 
-    ``complete`` is False when a limit or an interrupt cut it short; ``short_of`` says why,
-    "states" or "memory"; ``taken`` are the numbers of the machine's rows that were taken;
-    ``reached`` the local states of each automaton; ``reductions`` what was left out because it
-    comes to the same, and what could not be.
+    Args:
+        states: how many.
+        transitions: moves between them; None where the engine does not count them.
+        depth: levels of the search; None where it has none.
+        complete: False when a limit or an interrupt cut it short.
+        interrupted: whether it was an interrupt.
+        breaches: one per rule and step.
+        taken: numbers of the machine's rows that were taken; none where that is not known.
+        reached: the local states of each automaton.
+        short_of: "states" or "memory" where there was no room for more, "found" where the search
+            ended because something was.
+        engine: who searched.
+        reductions: what was left out because it comes to the same, and what could not be.
+        looked_at: of how many states only some were looked at, how many those were.
     """
 
     states: int
-    transitions: int
-    depth: int
+    transitions: int | None
+    depth: int | None
     complete: bool
     interrupted: bool
     breaches: tuple[Breach, ...]
@@ -48,6 +58,7 @@ class Explored:
     short_of: str = ""
     engine: str = "scout, state by state"
     reductions: tuple[str, ...] = ()
+    looked_at: int = 0
 
 
 def search(

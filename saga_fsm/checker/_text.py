@@ -28,10 +28,12 @@ PROPERTY = "P:"
 def lines_of(report: Report) -> Iterator[str]:
     """The whole report, line by line."""
     yield f"{report.saga}: {report.verdict}"
-    yield (
-        f"  {report.states:,} states, {report.transitions:,} moves, {report.depth} levels, "
-        f"engine {report.engine}"
-    )
+    figures = [f"{report.states:,} states"]
+    if report.transitions is not None:
+        figures.append(f"{report.transitions:,} moves")
+    if report.depth is not None:
+        figures.append(f"{report.depth} levels")
+    yield f"  {', '.join(figures)}, engine {report.engine}"
     for one in report.reductions:
         yield from wrapped("  ", one)
     yield from wrapped("  faults: ", ", ".join(report.faults))

@@ -290,7 +290,7 @@ def test_never_taken_is_a_value() -> None:
 def test_a_memory_limit_ends_the_search_and_is_said() -> None:
     """A search that has no more room is incomplete, says so, and what would help."""
     saga = Saga("wide", parallel(*(C(name) for name in "abcd")), contract=GUARDED)
-    report = check(saga, memory=2_000_000)
+    report = check(saga, memory=2_000_000, engine="explicit")
     assert (report.verdict, report.short_of, report.complete) == ("incomplete", "memory", False)
     assert "takes more than 2,000,000 bytes; a larger memory= goes on" in str(report)
-    assert check(saga, limit=3_000).short_of == "states"
+    assert check(saga, limit=3_000, engine="scout").short_of == "states"

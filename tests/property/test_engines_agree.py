@@ -1,0 +1,112 @@
+"""The searches in arrays against the plain one: same states, moves, rows, breaches and lengths."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+
+from saga_fsm.checker._bounds import Bounds
+from saga_fsm.checker._explicit import explore
+from saga_fsm.checker._search import Explored, search
+from saga_fsm.compiler import compile_saga
+from saga_fsm.definition import Saga
+from saga_fsm.definition.layout import lay_out
+from saga_fsm.machine import Machine
+from saga_fsm.product import Network, network_of
+from tests.property.test_checker_product import sagas
+from tests.quality.tampering import changed
+from tests.reference import BOUNDED, FENCED, GUARDED, C, O, P, R, ask, parallel
+
+
+LIMIT = 20_000
+
+
+class Levels:
+    """The explicit engine, asked as the plain one is."""
+
+    @staticmethod
+    def explore(network: Network, *, limit: int, **options: Any) -> Explored:
+        """Search."""
+        memory = options.pop("memory", None)
+        return explore(network, Bounds(limit, memory), **options)
+
+
+@pytest.fixture(params=[Levels], ids=["arrays"])
+def engine(request: pytest.FixtureRequest) -> Any:
+    """One of the engines in arrays."""
+    return request.param
+
+
+def figures(explored: Explored) -> tuple[object, ...]:
+    """All that an engine may not get wrong."""
+    lengths = {(x.rule, x.step): len(x.path.moves) for x in explored.breaches}
+    counts = explored.states, explored.transitions, explored.depth, explored.complete
+    return (*counts, lengths, explored.taken, explored.reached)
+
+
+def tampered(saga: Saga[Any, Any], luck: random.Random) -> Network:
+    """The network of a saga in whose table one literal, row or target is wrong."""
+    machine = compile_saga(saga)
+    rows = list(machine.rows)
+    number = luck.randrange(len(rows))
+    row = rows[number]
+    what = luck.choice(["guard", "drop", "update"])
+    if what == "drop":
+        del rows[number]
+    elif what == "guard" and row.event is not None:
+        rows[number] = changed(row, guard=row.guard[1:])
+    elif row.update:
+        (v, code), *rest = row.update
+        # An internal row that writes what it asks for would be taken for ever.
+        allowed = dict(row.guard).get(v, frozenset[int]()) if row.event is None else frozenset()
+        others = [x for x in machine.automata[v].locals if x not in {*allowed, code}]
+        if others:
+            rows[number] = changed(row, update=[(v, luck.choice(others)), *rest])
+    return network_of(lay_out(saga), Machine(machine.name, machine.automata, rows))
+
+
+@settings(max_examples=60)
+@given(sagas())
+def test_an_engine_finds_what_the_plain_one_finds(saga: Saga[Any, Any]) -> None:
+    """Whatever the blocks and the contract, safe or not: one result."""
+    network = network_of(lay_out(saga), compile_saga(saga))
+    expected = search(network, limit=LIMIT)
+    if expected.complete:
+        assert figures(Levels.explore(network, limit=LIMIT)) == figures(expected)
+
+
+def confluent(network: Network, expected: Explored) -> bool:
+    """Whether the order of settling makes no difference that a search sees."""
+    turned = attrs.evolve(network, internal=network.internal[::-1])
+    return figures(search(turned, limit=LIMIT)) == figures(expected)
+
+
+SHAPES = [
+    lambda: (C("a"), C("b", retry=BOUNDED), P("p"), R("r")),
+    lambda: (C("a"), parallel(P("p"), R("r"))),
+    lambda: (parallel(C("a"), C("b")),),
+    lambda: (C("a", query=ask), O("o"), P("p", query=ask)),
+    lambda: (Saga("n", C("a"), C("b")), P("p")),
+]
+
+
+def test_an_engine_finds_planted_bugs_where_the_plain_one_does(engine: Any) -> None:
+    """One result on tables that are wrong, and on right ones; a fifth at least is of each kind."""
+    luck, shares = random.Random(20), Counter[bool]()
+    for turn in range(60):
+        contract = luck.choice([GUARDED, GUARDED, FENCED])
+        saga = Saga("planted", *luck.choice(SHAPES)(), contract=contract)
+        right = network_of(lay_out(saga), compile_saga(saga))
+        network = tampered(saga, luck) if turn % 2 else right
+        expected = search(network, limit=LIMIT)
+        if not confluent(network, expected):
+            # Settled in another order it is another network: a wrong table may be that, too.
+            continue
+        assert figures(engine.explore(network, limit=LIMIT)) == figures(expected)
+        shares[bool(expected.breaches)] += 1
+    assert min(shares[True], shares[False]) >= 12, shares
