@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Final, NamedTuple, TypeAlias
 
 import attrs
@@ -77,6 +78,11 @@ def _scout(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explo
 
 
 def _explicit(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    if find_spec("numba") is not None:
+        from saga_fsm.checker import _compiled
+
+        if _compiled.suits(subject.network):
+            return _compiled.explore(subject.network, bounds, progress=progress)
     from saga_fsm.checker._explicit import explore as explore_levels
 
     return explore_levels(subject.network, bounds, progress=progress)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._cores import state_of
-from saga_fsm.checker._numbering import Numbering
+from saga_fsm.checker._numbering import Numbering, States
 from saga_fsm.checker._packed import Batch, Limbs, Numbers, Packing, Settling, takings
 from saga_fsm.checker._search import TELL, Explored
 from saga_fsm.checker._traces import Breach, trace
@@ -34,7 +34,11 @@ def explore(network: Network, bounds: Bounds, *, progress: Progress | None = Non
         bounds: how far.
         progress: is told how far the search is, now and then.
     """
-    exploring = _Exploring(network, bounds, progress)
+    return finished(Exploring(network, bounds, progress))
+
+
+def finished(exploring: Exploring) -> Explored:
+    """Search, to the end or to an interrupt."""
     complete = interrupted = False
     try:
         complete = exploring.run()
@@ -45,7 +49,18 @@ def explore(network: Network, bounds: Bounds, *, progress: Progress | None = Non
     return exploring.explored(complete=complete, interrupted=interrupted)
 
 
-class _Exploring:
+class Exploring:
+    """
+    One search.
+
+    Args:
+        network: machine and environment.
+        bounds: how far.
+        progress: is told how far the search is.
+    """
+
+    name = "explicit, by NumPy"
+
     def __init__(self, network: Network, bounds: Bounds, progress: Progress | None) -> None:
         self.network = network
         self.bounds = bounds
@@ -58,8 +73,9 @@ class _Exploring:
             for one in network.forbidden
         ]
         self.settling = Settling(self.packing)
-        self.numbering = Numbering(self.packing.limbs)
-        self.numbering.number(self.packing.pack(network.initial))
+        self._numbers = Numbering(self.packing.limbs)
+        self._numbers.number(self.packing.pack(network.initial))
+        self.numbering: States = self._numbers
         self.parents: list[npt.NDArray[np.int32]] = [np.zeros(1, np.int32)]
         # Per chunk: from where to where its moves lead.
         self.edges: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]] = []
@@ -119,7 +135,7 @@ class _Exploring:
             self._arrive(np.concatenate(sources) + begin, np.concatenate(still, axis=1))
 
     def _arrive(self, sources: Numbers, states: Limbs) -> None:
-        numbers, new = self.numbering.number(states)
+        numbers, new = self._numbers.number(states)
         self.parents.append(sources[new].astype(np.int32))
         self.edges.append((sources.astype(np.int32), numbers.astype(np.int32)))
 
@@ -209,7 +225,7 @@ class _Exploring:
             taken=frozenset((self.taken | self.settling.taken) - {-1}),
             reached=self._reached(),
             short_of=self.short_of,
-            engine="explicit, by NumPy",
+            engine=self.name,
         )
 
     def _reached(self) -> tuple[frozenset[int], ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +13,18 @@ from saga_fsm.checker._packed import Limbs, Numbers
 _FREE = -1
 # Odd, and half of its bits set: splitmix64's constants, after Steele, Lea and Flood (2014).
 _MIX = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+
+
+class States(Protocol):
+    """States that have numbers: how many, each as a column, and the bytes that they take."""
+
+    size: int
+
+    @property
+    def states(self) -> Limbs: ...
+
+    @property
+    def bytes(self) -> int: ...
 
 
 class Numbering:

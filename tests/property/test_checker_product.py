@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saga_fsm import SKIP, Contract, Saga, alternatives, choice, each, parallel
-from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._cores import state_of
-from saga_fsm.checker._explicit import explore
-from saga_fsm.checker._search import Explored, graph_of, search
+from saga_fsm.checker._search import graph_of, search
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition.layout import Layout, lay_out
 from saga_fsm.machine import Machine
@@ -132,22 +129,6 @@ def test_the_packed_search_is_the_plain_one(saga: Saga[Any, Any]) -> None:
     if expected is not None:
         found = search(network_of(layout, machine), limit=10 * LIMIT)
         assert (found.states, found.transitions) == expected
-
-
-@settings(max_examples=60)
-@given(sagas())
-def test_whole_levels_at_once_are_the_plain_search(saga: Saga[Any, Any]) -> None:
-    """The explicit engine sees what the plain one sees, and finds runs of the same lengths."""
-    network = network_of(lay_out(saga), compile_saga(saga))
-    plain, explicit = search(network, limit=10 * LIMIT), explore(network, Bounds(10 * LIMIT))
-    if plain.complete:
-        assert found_by(explicit) == found_by(plain)
-
-
-def found_by(explored: Explored) -> Any:
-    """What two searches of one network have to agree on: a run may be another one as long."""
-    breaches = {(one.rule, one.step, len(one.path)) for one in explored.breaches}
-    return attrs.evolve(explored, breaches=()), breaches
 
 
 SMALL = [one for one in REFERENCES if one.machine[0] < 600]

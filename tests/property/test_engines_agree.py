@@ -36,10 +36,27 @@ class Levels:
         return explore(network, Bounds(limit, memory), **options)
 
 
-@pytest.fixture(params=[Levels], ids=["arrays"])
+class Compiled:
+    """The same with its loops compiled; without numba its tests are skipped."""
+
+    @staticmethod
+    def explore(network: Network, *, limit: int, **options: Any) -> Explored:
+        """Search."""
+        pytest.importorskip("numba", reason="needs numba: pip install 'saga-fsm[fast]'")
+        from saga_fsm.checker import _compiled
+
+        assert _compiled.suits(network)
+        memory = options.pop("memory", None)
+        return _compiled.explore(network, Bounds(limit, memory), **options)
+
+
+ENGINES = {"arrays": Levels, "compiled": Compiled}
+
+
+@pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Any:
     """One of the engines in arrays."""
-    return request.param
+    return ENGINES[request.param]
 
 
 def figures(explored: Explored) -> tuple[object, ...]:
@@ -70,14 +87,15 @@ def tampered(saga: Saga[Any, Any], luck: random.Random) -> Network:
     return network_of(lay_out(saga), Machine(machine.name, machine.automata, rows))
 
 
-@settings(max_examples=60)
-@given(sagas())
-def test_an_engine_finds_what_the_plain_one_finds(saga: Saga[Any, Any]) -> None:
+@pytest.mark.parametrize("name", ENGINES)
+@settings(max_examples=40)
+@given(saga=sagas())
+def test_an_engine_finds_what_the_plain_one_finds(name: str, saga: Saga[Any, Any]) -> None:
     """Whatever the blocks and the contract, safe or not: one result."""
     network = network_of(lay_out(saga), compile_saga(saga))
     expected = search(network, limit=LIMIT)
     if expected.complete:
-        assert figures(Levels.explore(network, limit=LIMIT)) == figures(expected)
+        assert figures(ENGINES[name].explore(network, limit=LIMIT)) == figures(expected)
 
 
 def confluent(network: Network, expected: Explored) -> bool:

@@ -33,7 +33,9 @@ def same(said: Said, network: Network) -> None:
 def shortest(network: Network, folder: Path) -> None:
     """Spin's shortest run to a broken state is as long as ours, and breaks what ours does there."""
     said = spin(to_promela(network), folder, "-DBFS")
-    *moves, title = spin_path(folder)
+    path = spin_path(folder)
+    assert path, said.lines
+    *moves, title = path
     length, rules = ours(network).nearest
     assert said.errors == 1
     assert len(moves) == length

@@ -167,7 +167,9 @@ def spin(text: str, folder: Path, *defines: str) -> Said:
 
 def spin_path(folder: Path) -> list[str]:
     """The run that Spin has found, as its commands; last, what is broken at its end."""
-    lines = _started(folder, "spin", "-t", "m.pml").splitlines()
+    said = _started(folder, "spin", "-t", "m.pml")
+    # It warns where files of the same instant seem to be in the wrong order.
+    lines = [line for line in said.splitlines() if not line.startswith("spin: warning")]
     end = next(number for number, line in enumerate(lines) if line.startswith("spin: "))
     return [line.strip() for line in lines[:end]]
 
