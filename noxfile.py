@@ -55,6 +55,23 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def witnesses(session: nox.Session) -> None:
+    """Let other tools say what we say: Spin and Rumur (Debian), CUDD, numba and Storm (PyPI)."""
+    session.install("-e", ".[dev,fast,symbolic,oracles]")
+    session.run("pytest", "--no-skips", "tests/witness", *session.posargs)
+    session.run(
+        "pytest",
+        "--no-skips",
+        "tests/unit/test_explicit.py",
+        "tests/unit/test_symbolic.py",
+        "tests/property/test_engines_agree.py",
+        "tests/property/test_symbolic_agrees.py",
+        "tests/property/test_quant_against_stormpy.py",
+        *session.posargs,
+    )
+
+
+@nox.session
 def doctest(session: nox.Session) -> None:
     """Run the examples in the docstrings and in the README."""
     session.install("-e", ".[dev]")
