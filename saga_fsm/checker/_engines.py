@@ -37,7 +37,7 @@ def explore(subject: Subject, engine: str, bounds: Bounds, progress: Progress | 
 
     Raises:
         ValueError: there is no such engine.
-        ImportError: the extra that it needs is not installed.
+        MissingExtraError: its package is not installed.
     """
     if engine not in ENGINES:
         raise ValueError(f"engine {engine!r} is not known: there are {', '.join(ENGINES)}")
