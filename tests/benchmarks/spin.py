@@ -1,7 +1,7 @@
 """
 The largest sagas that Spin ends within a minute, and our engines on the same networks.
 
-``python tests/benchmarks/spin.py [seconds]`` prints one line for each size. Spin is compiled with
+``python -m tests.benchmarks.spin [seconds]`` prints one line for each size. Spin is compiled with
 -O2 and without partial-order reduction, stores every state, and reads our own export, in both its
 forms; its compilation is not counted. All times are CPU seconds of this run.
 """
@@ -16,71 +16,60 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
-from saga_fsm import GUARDED, Retry, Saga, parallel, step
-from saga_fsm.checker._search import search
-from saga_fsm.compiler import compile_saga
-from saga_fsm.definition.layout import lay_out
+from saga_fsm.checker._bounds import Bounds
+from saga_fsm.checker._explicit import explore as levels
+from saga_fsm.checker._search import Explored, search
 from saga_fsm.interop.promela import to_promela
-from saga_fsm.product import Network, network_of
+from saga_fsm.product import Network
+from tests.benchmarks.conc import conc
+from tests.benchmarks.families import network as of
+from tests.benchmarks.families import par, seq
 
 
 LIMIT: Final = 100_000_000
 DEPTHS: Final = (100_000, 1_000_000, 10_000_000, 100_000_000)
 MEMORY: Final = 12_000  # MB, for Spin
-_BOUNDED = Retry(attempts=3, wait_initial=0.1)
-
-
-def act(ctx: Any) -> None:
-    """Do nothing, well."""
-
-
-def undo(ctx: Any, result: object) -> None:
-    """Undo it."""
-
-
-def _step(name: str) -> Any:
-    return step(act, name=name, compensate=undo, retry=_BOUNDED)
-
-
-def seq(size: int) -> Saga[Any, Any]:
-    """Steps one after another."""
-    return Saga("seq", *(_step(f"s{number}") for number in range(size)), contract=GUARDED)
-
-
-def par(size: int) -> Saga[Any, Any]:
-    """Branches of one step beside each other."""
-    return Saga("par", parallel(*(_step(f"s{x}") for x in range(size))), contract=GUARDED)
-
-
-def conc(size: int) -> Saga[Any, Any]:
-    """Nested sagas of two steps beside each other."""
-    parts = (Saga(f"n{x}", _step(f"a{x}"), _step(f"b{x}")) for x in range(size))
-    return Saga("conc", parallel(*parts), contract=GUARDED)
-
-
-# By name: the saga of a size. The sizes to try, smallest first, until Spin does not end in time.
-FAMILIES: Final[dict[str, tuple[Callable[[int], Saga[Any, Any]], tuple[int, ...]]]] = {
-    "SEQ": (seq, (5, 10, 20, 40)),
-    "PAR": (par, (3, 4, 5, 6)),
-    "CONC": (conc, (2, 3, 4)),
+# By name: the network of a size. The sizes to try, smallest first, until Spin does not end in time.
+FAMILIES: Final[dict[str, tuple[Callable[[int], Network], tuple[int, ...]]]] = {
+    "SEQ": (lambda size: of(seq(size)), (5, 10, 15)),
+    "PAR": (lambda size: of(par(size)), (3, 4, 5)),
+    "CONC": (lambda size: conc(size, watched=False), (2, 3, 4)),
 }
 
 
 def plainly(network: Network) -> tuple[int, int]:
     """States and transitions by the plain engine."""
-    found = search(network, limit=LIMIT)
+    return _counted(search(network, limit=LIMIT))
+
+
+def by_numpy(network: Network) -> tuple[int, int]:
+    """The same, whole levels at once."""
+    return _counted(levels(network, Bounds(LIMIT)))
+
+
+def by_numba(network: Network) -> tuple[int, int]:
+    """The same by compiled loops; their compilation is not counted."""
+    from saga_fsm.checker import _compiled
+
+    return _counted(_compiled.explore(network, Bounds(LIMIT)))
+
+
+def _counted(found: Explored) -> tuple[int, int]:
     assert found.complete
+    assert found.transitions is not None
     return found.states, found.transitions
 
 
 # What gives the numbers of states and transitions, and up to how many states it is worth waiting
 # for: another engine is one more line.
 ENGINES: Final[dict[str, tuple[Callable[[Network], tuple[int, int]], int]]] = {
-    "plain": (plainly, 3_000_000),
+    "plain": (plainly, 1_000_000),
+    "NumPy": (by_numpy, 20_000_000),
+    "numba": (by_numba, 20_000_000),
 }
 
 
@@ -147,7 +136,7 @@ def rows(seconds: int) -> Iterator[str]:
         for family, (make, sizes) in FAMILIES.items():
             for size in sizes:  # the next one is not tried where Spin does not end
                 name = f"{family}({size})"
-                network = network_of(lay_out(make(size)), compile_saga(make(size)))
+                network = make(size)
                 spins = dict(_both(network, Path(place) / name, seconds))
                 if not spins:
                     yield f"{name:9} Spin does not end in {seconds} s"
@@ -185,6 +174,7 @@ def _row(name: str, engine: str, one: Searched, best: Searched) -> str:
 
 def main(argv: list[str]) -> None:
     """Print the table."""
+    by_numba(of(seq(1)))
     for line in rows(int(argv[0]) if argv else 60):
         print(line, flush=True)
 
