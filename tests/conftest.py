@@ -19,6 +19,8 @@ collect_ignore = [str(path) for path in _TYPING.glob("*.py") if not path.name.st
 # No deadline: a slow machine is no failed law.
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
+# Which lines are taken hangs little on how many examples there are.
+settings.register_profile("few", deadline=None, derandomize=True, max_examples=10)
 settings.register_profile("nightly", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
