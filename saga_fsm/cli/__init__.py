@@ -20,12 +20,14 @@ from saga_fsm.cli.export import export
 from saga_fsm.cli.faults import faults
 from saga_fsm.cli.forecast import forecast
 from saga_fsm.cli.run import run
+from saga_fsm.errors import MissingExtraError
 
 
 __all__ = ["main", "saga_fsm"]
 
 _INTERRUPTED = 130
 _USAGE = 2
+_ENVIRONMENT = 3
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -58,6 +60,9 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted\n  Start the command again to go on.", err=True)
         sys.exit(_INTERRUPTED)
+    except MissingExtraError as error:
+        click.echo(f"{error}", err=True)
+        sys.exit(_ENVIRONMENT)
     except Exception as error:
         if "--traceback" in given:
             raise

@@ -16,6 +16,7 @@ from saga_fsm.checker._bdd import Diagrams
 from saga_fsm.checker._rings import Rings
 from saga_fsm.checker._search import search
 from saga_fsm.checker._symbolic import _Exploring, explore_symbolically
+from saga_fsm.cli import main
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import Contract
 from saga_fsm.definition.layout import lay_out
@@ -151,3 +152,18 @@ def test_a_run_beyond_the_budget_is_still_a_run() -> None:
     breaches = rings.breaches([(("I6", "a", "a has landed twice"), twice)])
     assert not rings.shortest
     assert len(breaches["I6", "a"].path.moves) >= plain["I6", "a"]
+
+
+def test_on_the_command_line_what_is_missing_is_status_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The environment lacks something: one line of fact and one of remedy."""
+
+    def missing(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr(_bdd.importlib, "import_module", missing)
+    with pytest.raises(SystemExit) as ended:
+        main(["check", "saga_fsm.examples.transfer:saga", "--engine", "symbolic"])
+    assert ended.value.code == 3
+    assert capsys.readouterr().err.splitlines()[-1] == "  pip install 'saga-fsm[symbolic]'"
