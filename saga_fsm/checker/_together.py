@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import attrs
 
+from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._clashes import Clash, Together, Trial
 from saga_fsm.checker._instances import FAULTS, LEFT_OUT, instances_of, met_by
 from saga_fsm.checker._remedies import ISOLATION, REMEDIES, Changed, NotApplicableError, Remedy
@@ -98,8 +99,7 @@ class Runs:
         self, limit: int, progress: Progress | None, *, countermeasures: bool = True
     ) -> Together:
         """Search them."""
-        if type(limit) is not int or limit < 1:
-            raise ValueError(f"limit is {limit!r}\n  Give a number of states, 1 or more.")
+        Bounds(limit)
         checking = _Checking(self.sagas, limit, progress)
         return checking.together(countermeasures=countermeasures)
 

@@ -28,8 +28,11 @@ True
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
+from saga_fsm.checker._bounds import Bounds
+from saga_fsm.checker._cores import state_of
 from saga_fsm.checker._search import Graph, graph_of
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import Saga
@@ -71,8 +74,7 @@ def diff(
         UnknownStepError: a name in ``renamed`` that its saga does not have.
         ValueError: a limit below 1.
     """
-    if type(limit) is not int or limit < 1:
-        raise ValueError(f"limit is {limit!r}\n  Give a number of states, 1 or more.")
+    Bounds(limit)
     before, after = (network_of(lay_out(one), compile_saga(one)) for one in (old, new))
     carrier = Carrier((old, before), (new, after), renamed or {})
     graphs = [graph_of(one, limit=limit, progress=progress) for one in (before, after)]
@@ -120,15 +122,9 @@ class _Comparing:
             if isinstance(after, Obstacle):
                 self.refused[codes] = after, number
             elif self.new.cores.node(after) in self._there:
-                self.seen[codes] = self._state(after)
+                self.seen[codes] = state_of(self.new.cores.network, after)
             else:
                 self.refused[codes] = self._why(after), number
-
-    def _state(self, values: Values) -> State:
-        machine = self.new.cores.network.machine
-        fields = self.new.cores.network.fields
-        codes = [fields[v].codes[values[v]] for v in range(len(machine.automata))]
-        return State(type(machine.initial.codes)(codes), machine)
 
     def carried(self) -> dict[Codes, State]:
         """Where each state that may go on does so."""
@@ -153,19 +149,19 @@ class _Why:
     """Why the new saga does not come to a state: two local states that it never has together."""
 
     def __init__(self, carrier: Carrier, new: Graph) -> None:
-        self.carrier = carrier
+        self.new = new
         self.network: Network = new.cores.network
-        self._together: set[tuple[int, int, int, int]] = set()
-        self._seen: set[tuple[int, int]] = set()
-        for number in range(len(new.nodes)):
-            self._learn(new.values(number))
         self._fresh = set(carrier.fresh)
 
-    def _learn(self, values: Values) -> None:
-        for f, x in enumerate(values):
-            self._seen.add((f, x))
-            for g in range(f):
-                self._together.add((g, values[g], f, x))
+    @cached_property
+    def _together(self) -> set[tuple[int, int, int, int]]:
+        """Two fields and their values, wherever the new saga has them at once."""
+        return {
+            (g, values[g], f, x)
+            for values in map(self.new.values, range(len(self.new.nodes)))
+            for f, x in enumerate(values)
+            for g in range(f)
+        }
 
     def __call__(self, values: Values) -> Obstacle:
         fields = self.network.fields
