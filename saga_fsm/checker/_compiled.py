@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from saga_fsm.checker._bounds import Bounds
-from saga_fsm.checker._explicit import Exploring, finished
+from saga_fsm.checker._cores import rarest
+from saga_fsm.checker._explicit import Exploring
 from saga_fsm.checker._kernels import Tables, expand, fill
 from saga_fsm.checker._packed import Batch, Limbs, Packing
-from saga_fsm.checker._search import Explored
+from saga_fsm.checker._search import Explored, finished
 from saga_fsm.ports import Progress
 from saga_fsm.product import Command, Guard, Network
 
 
 # A literal has one bit for each value that it allows.
 _WIDEST = 62
-_CHUNK = 1 << 15
 _FREE = -1
 
 
@@ -155,10 +155,8 @@ def _tables(packing: Packing, rows: Sequence[Command], watched: set[int], *, hom
 
 
 def _home(guard: Guard, sizes: Sequence[int]) -> tuple[int, Iterable[int]]:
-    """Where a row is looked for: a value that is not the first one is the rarest."""
-    if not guard:
-        return 0, range(sizes[0])
-    return min(guard, key=lambda literal: (0 in literal[1], len(literal[1]) / sizes[literal[0]]))
+    """Where a row is looked for; one that asks nothing, wherever the first field is."""
+    return rarest(guard, sizes) if guard else (0, range(sizes[0]))
 
 
 def _array(rows: Sequence[Sequence[tuple[int, ...]]], width: int) -> npt.NDArray[np.int64]:

@@ -10,11 +10,11 @@ A node is one int: the number of its core, then the bits of the world's memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from saga_fsm.machine import Codes, Machine, State
-from saga_fsm.product import Command, Guard, Network, Update, Values
+from saga_fsm.product import Command, Guard, Literal, Network, Update, Values
 
 
 Node: TypeAlias = int
@@ -139,6 +139,12 @@ class Cores:
             )
         return found
 
+    def broken(self, node: Node) -> Iterator[tuple[str, str, str]]:
+        """Rule, step and sentence of whatever is forbidden in a node."""
+        for number, asks in self.breaches(node >> self.width):
+            if all(self.of(node, f) in allowed for f, allowed in asks):
+                yield self.network.forbidden[number].said(self.state(node).status.value)
+
     def resting(self, core: int) -> bool:
         """Whether a run rests here."""
         found = self._resting.get(core)
@@ -183,6 +189,11 @@ def _first(found: tuple[int, Guard]) -> int:
     return found[0]
 
 
+def rarest(guard: Guard, sizes: Sequence[int]) -> Literal:
+    """The literal that holds least often: a local state that is not the first one is rarest."""
+    return min(guard, key=lambda literal: (0 in literal[1], len(literal[1]) / sizes[literal[0]]))
+
+
 class _Sorted:
     """Guards by the field that says most: which of them may hold is asked of every core."""
 
@@ -198,8 +209,7 @@ class _Sorted:
             if not guard:
                 self._always.append((number, asks))
                 continue
-            # A local state that is not the first one is rarer than the share of its field.
-            home = min(guard, key=lambda x: (0 in x[1], len(x[1]) / sizes[x[0]]))
+            home = rarest(guard, sizes)
             others = tuple(literal for literal in guard if literal is not home)
             if 0 in home[1]:
                 self._first.add(home[0])

@@ -14,7 +14,7 @@ from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._cores import state_of
 from saga_fsm.checker._numbering import Numbering, States
 from saga_fsm.checker._packed import Batch, Limbs, Numbers, Packing, Settling, takings
-from saga_fsm.checker._search import TELL, Explored
+from saga_fsm.checker._search import LIVELOCK, TELL, Explored, finished
 from saga_fsm.checker._traces import Breach, trace
 from saga_fsm.path import Path
 from saga_fsm.ports import Progress
@@ -35,18 +35,6 @@ def explore(network: Network, bounds: Bounds, *, progress: Progress | None = Non
         progress: is told how far the search is, now and then.
     """
     return finished(Exploring(network, bounds, progress))
-
-
-def finished(exploring: Exploring) -> Explored:
-    """Search, to the end or to an interrupt."""
-    complete = interrupted = False
-    try:
-        complete = exploring.run()
-        if complete:
-            exploring.look_for_livelock()
-    except KeyboardInterrupt:
-        complete, interrupted = False, True
-    return exploring.explored(complete=complete, interrupted=interrupted)
 
 
 class Exploring:
@@ -198,8 +186,8 @@ class Exploring:
                 rests[sources[rests[targets]]] = True
         lost = np.flatnonzero(~rests)
         if len(lost):
-            text = "from here the run can never come to rest"
-            self.breaches.setdefault(("I4", ""), Breach("I4", "", text, self._path(int(lost[0]))))
+            path = self._path(int(lost[0]))
+            self.breaches.setdefault(("I4", ""), Breach("I4", "", LIVELOCK, path))
 
     def _path(self, number: int) -> Path:
         parents = np.concatenate(self.parents)

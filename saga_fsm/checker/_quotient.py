@@ -6,15 +6,12 @@ from array import array
 from collections.abc import Iterator
 
 from saga_fsm.checker._cores import Cores, Node
-from saga_fsm.checker._search import Explored, reached_by
+from saga_fsm.checker._search import LIVELOCK, TELL, Explored, finished, never_resting, reached_by
 from saga_fsm.checker._symmetry import Orbits, alike, rows_alike
 from saga_fsm.checker._traces import Breach, trace
 from saga_fsm.path import Path
 from saga_fsm.ports import Progress
 from saga_fsm.product import Network, Values
-
-
-_TELL = 4_096
 
 
 def explore(network: Network, *, limit: int, progress: Progress | None = None) -> Explored:
@@ -29,15 +26,7 @@ def explore(network: Network, *, limit: int, progress: Progress | None = None) -
         limit: the largest number of states that are looked at; over it the search is incomplete.
         progress: is told how far the search is, now and then.
     """
-    search = _Quotient(network, limit, progress)
-    complete = interrupted = False
-    try:
-        complete = search.run()
-        if complete:
-            search.look_for_livelock()
-    except KeyboardInterrupt:
-        complete, interrupted = False, True
-    return search.found(complete=complete, interrupted=interrupted)
+    return finished(_Quotient(network, limit, progress))
 
 
 class _Quotient:
@@ -80,7 +69,7 @@ class _Quotient:
                 self.parents.append(number)
             self.targets.append(found)
         self.ends.append(len(self.targets))
-        if self.progress is not None and len(self.ends) % _TELL == 0:
+        if self.progress is not None and len(self.ends) % TELL == 0:
             waiting = len(self.nodes) - len(self.ends)
             self.progress(len(self.nodes), self.transitions, waiting, self.depth)
 
@@ -98,14 +87,9 @@ class _Quotient:
                 yield first
 
     def _look(self, number: int) -> None:
-        cores, node = self.cores, self.nodes[number]
-        for which, asks in cores.breaches(node >> cores.width):
-            if all(cores.of(node, f) in allowed for f, allowed in asks):
-                one = self.network.forbidden[which]
-                rule, step, sentence = one.said(cores.state(node).status.value)
-                if (rule, step) not in self.breaches:
-                    path = self._path(number)
-                    self.breaches[rule, step] = Breach(rule, step, sentence, path)
+        for rule, step, sentence in self.cores.broken(self.nodes[number]):
+            if (rule, step) not in self.breaches:
+                self.breaches[rule, step] = Breach(rule, step, sentence, self._path(number))
 
     def _path(self, number: int) -> Path:
         """A run to a state of this orbit: the branches keep their places on the way."""
@@ -122,22 +106,11 @@ class _Quotient:
     def look_for_livelock(self) -> None:
         """I4: from every state a run can still come to rest; swapping branches changes no rest."""
         rests = bytearray(self.cores.resting(node >> self.cores.width) for node in self.nodes)
-        left = [number for number in range(len(rests) - 1, -1, -1) if not rests[number]]
-        while left:
-            lost = []
-            for number in left:
-                begin = self.ends[number - 1] if number else 0
-                if any(rests[target] for target in self.targets[begin : self.ends[number]]):
-                    rests[number] = 1
-                else:
-                    lost.append(number)
-            if len(lost) == len(left):
-                text = "from here the run can never come to rest"
-                self.breaches.setdefault(("I4", ""), Breach("I4", "", text, self._path(min(lost))))
-                return
-            left = lost
+        lost = never_resting(rests, self.targets, self.ends)
+        if lost is not None:
+            self.breaches.setdefault(("I4", ""), Breach("I4", "", LIVELOCK, self._path(lost)))
 
-    def found(self, *, complete: bool, interrupted: bool) -> Explored:
+    def explored(self, *, complete: bool, interrupted: bool) -> Explored:
         """What was seen until now."""
         return Explored(
             states=self.states,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import attrs
 
@@ -19,6 +19,7 @@ from saga_fsm.product import Command, Network, Values
 
 # Told after so many states: often enough for a line on a terminal, and nothing beside the search.
 TELL = 4_096
+LIVELOCK = "from here the run can never come to rest"
 # Of memory, measured: a state, a move, and each field of a core with what may happen there.
 _STATE, _MOVE, _CORE_FIELD = 150, 4, 40
 # How many commands are enabled, and what those that lead elsewhere add to the node.
@@ -80,6 +81,27 @@ def search(
         progress: is told how far the search is, now and then.
     """
     exploring = _Search(Cores(network), limit, memory, first_only=first_only, progress=progress)
+    return finished(exploring)
+
+
+class Exploration(Protocol):
+    """A search that can be run, once, to its end or to an interrupt."""
+
+    def run(self) -> bool:
+        """Whether it came to its end."""
+        ...
+
+    def look_for_livelock(self) -> None:
+        """Add a breach where from some state a run can never come to rest."""
+        ...
+
+    def explored(self, *, complete: bool, interrupted: bool) -> Explored:
+        """What was seen until now."""
+        ...
+
+
+def finished(exploring: Exploration) -> Explored:
+    """Search, to the end or to an interrupt."""
     complete = interrupted = False
     try:
         complete = exploring.run()
@@ -88,6 +110,31 @@ def search(
     except KeyboardInterrupt:
         complete, interrupted = False, True
     return exploring.explored(complete=complete, interrupted=interrupted)
+
+
+def never_resting(rests: bytearray, targets: Sequence[int], ends: Sequence[int]) -> int | None:
+    """
+    I4: the nearest state from which no run can come to rest (AG EF rest), found backwards.
+
+    Args:
+        rests: whether a state is a rest; written to.
+        targets: the moves, as ``Graph`` has them.
+        ends: as ``Graph`` has them.
+    """
+    # Mostly arrows lead on to what was found later: a few rounds from the end are enough.
+    left = [number for number in range(len(rests) - 1, -1, -1) if not rests[number]]
+    while left:
+        lost = []
+        for number in left:
+            begin = ends[number - 1] if number else 0
+            if any(rests[target] for target in targets[begin : ends[number]]):
+                rests[number] = 1
+            else:
+                lost.append(number)
+        if len(lost) == len(left):
+            return min(lost)
+        left = lost
+    return None
 
 
 @attrs.frozen(eq=False)
@@ -269,7 +316,12 @@ class _Search:
     def _expand(self, level: range) -> bool:
         """Take every arrow of every node of one level; False if that is enough."""
         nodes, numbers, parents, width = self.nodes, self.numbers, self.parents, self.cores.width
-        targets, ends, entries, breaches = self.targets, self.ends, self._entries, self._suspects
+        targets, ends, entries, breaches = (
+            self.targets,
+            self.ends,
+            self._entries,
+            self.cores.breaches,
+        )
         for number in level:
             node = nodes[number]
             core = node >> width
@@ -304,20 +356,13 @@ class _Search:
             self.short_of = "memory"
         return not self.short_of
 
-    def _suspects(self, core: int) -> bool:
-        return bool(self.cores.breaches(core))
-
     def _look(self, number: int) -> bool:
         """Keep the first breach of each rule at each step: by distance, so the nearest."""
-        cores, node, found = self.cores, self.nodes[number], False
-        for which, asks in cores.breaches(node >> cores.width):
-            if all(cores.of(node, f) in allowed for f, allowed in asks):
-                found = True
-                one = cores.network.forbidden[which]
-                rule, step, sentence = one.said(cores.state(node).status.value)
-                if (rule, step) not in self.breaches:
-                    path = self._trace(number)
-                    self.breaches[rule, step] = Breach(rule, step, sentence, path)
+        found = False
+        for rule, step, sentence in self.cores.broken(self.nodes[number]):
+            found = True
+            if (rule, step) not in self.breaches:
+                self.breaches[rule, step] = Breach(rule, step, sentence, self._trace(number))
         return found
 
     def explored(self, *, complete: bool, interrupted: bool = False) -> Explored:
@@ -335,24 +380,12 @@ class _Search:
         )
 
     def look_for_livelock(self) -> None:
-        """I4: from every state a run can still come to rest (AG EF rest), found backwards."""
-        cores, targets, ends = self.cores, self.targets, self.ends
+        """I4: from every state a run can still come to rest."""
+        cores = self.cores
         rests = bytearray(cores.resting(node >> cores.width) for node in self.nodes)
-        # Mostly arrows lead on to what was found later: a few rounds from the end are enough.
-        left = [number for number in range(len(rests) - 1, -1, -1) if not rests[number]]
-        while left:
-            lost = []
-            for number in left:
-                begin = ends[number - 1] if number else 0
-                if any(rests[target] for target in targets[begin : ends[number]]):
-                    rests[number] = 1
-                else:
-                    lost.append(number)
-            if len(lost) == len(left):
-                text = "from here the run can never come to rest"
-                self.breaches.setdefault(("I4", ""), Breach("I4", "", text, self._trace(min(lost))))
-                return
-            left = lost
+        lost = never_resting(rests, self.targets, self.ends)
+        if lost is not None:
+            self.breaches.setdefault(("I4", ""), Breach("I4", "", LIVELOCK, self._trace(lost)))
 
     def _trace(self, number: int) -> Path:
         return self.graph(complete=False).path(number)
