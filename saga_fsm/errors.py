@@ -11,12 +11,14 @@ Every exception of the library, split by whose fault it is.
     ├─ PropertyViolationError           the checker found a path; carries .path
     ├─ StateSpaceLimitError             the flattened machine is over the limit asked for
     ├─ RunConflictError                 the run id exists with another saga or input
+    ├─ UnknownRunError (LookupError)    no run has this id
     ├─ RunningLoopError                 `run` inside an event loop
     ├─ MissingExtraError                an optional dependency is not installed
     ├─ DrawingEngineError               nothing here can turn DOT into a picture
     ├─ MalformedReplyError              a participant or a caller broke its contract
     └─ JournalError                     the store
         ├─ ConcurrentAppendError · LeaseLostError · MachineChangedError
+        └─ StoreUnavailableError · StoreBrokenError · DecisionPendingError
 
 A saga that went back cleanly is an outcome, never an exception. Every fact in a message is also an
 attribute.
@@ -32,6 +34,7 @@ import attrs
 
 __all__ = [
     "ConcurrentAppendError",
+    "DecisionPendingError",
     "DefinitionError",
     "DrawingEngineError",
     "DuplicateStepError",
@@ -49,6 +52,9 @@ __all__ = [
     "RunningLoopError",
     "SagaError",
     "StateSpaceLimitError",
+    "StoreBrokenError",
+    "StoreUnavailableError",
+    "UnknownRunError",
     "UnknownStepError",
 ]
 
@@ -361,4 +367,59 @@ class MachineChangedError(JournalError):
             f"run '{self.run_id}' of saga '{self.saga}' began under machine {self.stored}, "
             f"this one is {self.current}\n"
             "  A run ends under the machine that it began with: keep the old definition until then."
+        )
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class StoreUnavailableError(JournalError):
+    """The store cannot be written or reached for now: full, locked, gone. Nothing was changed."""
+
+    store: str
+    message: str
+
+    def __str__(self) -> str:
+        return (
+            f"the journal {self.store} cannot be used now: {self.message}\n"
+            "  Nothing was changed. Mend it and try again; orchestrators go on by themselves."
+        )
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class StoreBrokenError(JournalError):
+    """What is stored is no journal of this version."""
+
+    store: str
+    message: str
+    remedy: str = "Restore it from a backup, or give the file of a journal."
+
+    def __str__(self) -> str:
+        return f"the journal {self.store} cannot be read: {self.message}\n  {self.remedy}"
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class UnknownRunError(SagaError, LookupError):
+    """No run has this id."""
+
+    run_id: str
+    store: str = ""
+
+    def __str__(self) -> str:
+        where = f" in {self.store}" if self.store else " in this journal"
+        return (
+            f"there is no run '{self.run_id}'{where}\n"
+            "  Check the id and the journal: `saga-fsm runs list --journal URL` shows them."
+        )
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class DecisionPendingError(JournalError):
+    """A word to a run is stored, and nobody has acted on it yet."""
+
+    run_id: str
+    word: str
+
+    def __str__(self) -> str:
+        return (
+            f"'{self.word}' is stored for run '{self.run_id}', and nobody has acted on it yet\n"
+            "  It will be heard as soon as an orchestrator that knows the saga has the run."
         )
