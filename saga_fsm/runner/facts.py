@@ -120,6 +120,8 @@ class Facts:
         self.after: dict[str, float] = {}
         self.pending: dict[str, int] = {}
         self.doubted: set[tuple[str, int]] = set()
+        # What was allowed and surely not called, by kind and path: an owner stopped in between.
+        self.unmade: set[tuple[str, str]] = set()
         # What each step said last: in words, and as it was raised.
         self._errors: dict[str, tuple[str, BaseException | None]] = {}
         self._failures: list[Cause] = []

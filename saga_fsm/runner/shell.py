@@ -202,6 +202,12 @@ class Shell:
         entries, commands = told
         if entries:
             self.write(entries)
+        self.carry_out(commands)
+        if self.audience is not None:
+            self.audience.tell()
+
+    def carry_out(self, commands: list[Command]) -> None:
+        """What may be done, now that it is written."""
         for command in commands:
             if command.__class__ is Invoke:
                 self.calls.append(command)  # pyright: ignore[reportArgumentType] - by its class
@@ -212,8 +218,6 @@ class Shell:
                     self.timers[command.key] = command.at
             elif isinstance(command, Alert):
                 self.alert(command)
-        if self.audience is not None:
-            self.audience.tell()
 
     def alert(self, command: Alert) -> None:
         """Tell people."""
