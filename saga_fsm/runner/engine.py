@@ -81,6 +81,10 @@ class House(Protocol):
         """It was not, and never will be by this one."""
         ...
 
+    def dismiss(self, error: BaseException) -> None:
+        """There is no more to be heard from this engine."""
+        ...
+
 
 class Engine:
     """
@@ -152,8 +156,7 @@ class Engine:
         except BaseException as error:
             logger.exception("the orchestrator has stopped")
             self.broken, self.ended = error, True
-            for flight in list(self.flights.values()):
-                self.leave(flight, error)
+            self.house.dismiss(error)
 
     def _hear(self) -> None:
         """Wait for a letter or a timer, then open all letters that have come."""
@@ -197,14 +200,10 @@ class Engine:
         while timers and timers[0][0] <= now:
             at, _, flight, key = heapq.heappop(timers)
             if not flight.gone and flight.timers.get(key) == at:
-                self._lose(flight, key)
+                if key in flight.threads:
+                    flight.lost.add(flight.threads.pop(key))
+                    self._workers.lose()
                 self.guarded(flight, flight.ring)
-
-    def _lose(self, flight: Flight, key: TimerKey) -> None:
-        """A call whose time is up keeps its thread: another takes its place."""
-        if key in flight.threads:
-            flight.threads.discard(key)
-            self._workers.lose()
 
     def guarded(self, flight: Flight, function: Callable[..., Any], *arguments: Any) -> None:
         """A run that cannot be carried out takes no other with it."""
@@ -306,7 +305,7 @@ class Engine:
             self._loop.begin(partial(call.function, *call.arguments), tell)
         else:
             if call.timeout is not None:
-                flight.threads.add(call.leg[:2])
+                flight.threads[call.leg[:2]] = call.leg
             self._workers.take(call.function, call.arguments, tell)
 
     def _told(self, flight: Flight, leg: Any, value: Any, error: BaseException | None) -> None:
@@ -318,7 +317,11 @@ class Engine:
 
     def _answered(self, flight: Flight, leg: Any, value: Any, error: BaseException | None) -> None:
         self.flying -= 1
-        flight.threads.discard(leg[:2])
+        if leg in flight.lost:
+            flight.lost.discard(leg)
+            self._workers.find()
+        elif flight.threads.get(leg[:2]) == leg:
+            del flight.threads[leg[:2]]
         if not flight.gone:
             self.guarded(flight, flight.answered, leg, value, error)
 

@@ -15,7 +15,7 @@ from saga_fsm.definition import Rejected
 from saga_fsm.errors import NoTransitionError, SagaError
 from saga_fsm.machine import Refused, Status
 from saga_fsm.ports import Append, Birth, Clock, Entry
-from saga_fsm.runner.commands import Command, Invoke, TimerKey, Wake
+from saga_fsm.runner.commands import Command, Invoke, Leg, TimerKey, Wake
 from saga_fsm.runner.driver import Driver
 from saga_fsm.runner.roster import Part
 from saga_fsm.runner.shell import Shell
@@ -47,8 +47,9 @@ class Flight(Shell):
         self.answers: dict[int, str] = {}
         self.unwritten: list[Entry] = []
         self.held: list[Command] = []
-        # Calls on a worker's thread that may outlive their time.
-        self.threads: set[TimerKey] = set()
+        # Calls on a worker's thread that may outlive their time; those that have.
+        self.threads: dict[TimerKey, Leg] = {}
+        self.lost: set[Leg] = set()
         self.dirty = False
         # It is not ours any more; it is to be given back; those who wait know that it rests;
         # ``on_rest`` has been called, and before that, is being called.

@@ -37,6 +37,7 @@ logger = logging.getLogger("saga_fsm")
 
 _PARK = 60.0  # seconds: a run that sleeps longer is given back to the store
 _CLAIM = 100  # runs taken at once: recovery streams
+_CLOSED = "the orchestrator is closed"
 _YES, _NO, _ERROR = "yes", "no", "error: "
 
 
@@ -85,7 +86,7 @@ class Desk:
         """A new run, or the one that has this id."""
         engine = self._engine
         if engine.closing:
-            asked.fail(RuntimeError("the orchestrator is closed"))
+            asked.fail(SagaError(_CLOSED))
         elif asked.run_id in engine.flights:
             self._attach(asked)
         elif len(engine.flights) >= engine.options.in_flight:
@@ -155,7 +156,7 @@ class Desk:
         self._engine.closing = True
         self._closed = future
         while self._queued:
-            self._queued.popleft().fail(RuntimeError("the orchestrator is closed"))
+            self._queued.popleft().fail(SagaError(_CLOSED))
 
     def end(self) -> None:
         """End now, whatever is under way."""
@@ -168,7 +169,18 @@ class Desk:
             # The lease will end by itself.
             logger.warning("closed without giving back its runs: %s", error)
         engine.ended = True
+        self.dismiss(SagaError(f"{_CLOSED}\n  The run goes on when it is taken up: ask there."))
         keep(self._closed, None)
+
+    def dismiss(self, error: BaseException) -> None:
+        """Nobody will hear any more what they wait for."""
+        for asked in [*self._queued, *(one for many in self._born.values() for one in many)]:
+            asked.fail(error)
+        waiting: list[Future[Any]] = [*self._posted.values(), *self._drained]
+        waiting += [future for many in self._watched.values() for future in many]
+        waiting += [future for many in self._decided.values() for future, _ in many]
+        for future in waiting:
+            fail(future, error)
 
     # ------------------------------------------------------------------ what became of it
 

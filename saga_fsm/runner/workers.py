@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-
-logger = logging.getLogger("saga_fsm")
 
 #: Is given what a job gave, or what it raised.
 Tell: TypeAlias = Callable[[Any, BaseException | None], None]
@@ -34,13 +31,13 @@ class Workers:
         self._name = name
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._hired = 0
-        self._idle = 0
-        self._lost = 0
+        # Threads; calls that are made or wait for a thread; of these, calls given up.
+        self._hired = self._open = self._lost = 0
 
     def take(self, function: Callable[..., Any], arguments: tuple[Any, ...], tell: Tell) -> None:
         """Have a function called, as soon as a thread is free."""
-        if self._hired < self._size + self._lost and self._idle <= self._jobs.qsize():
+        with self._lock:
+            self._open += 1
             self._hire()
         self._jobs.put((function, arguments, tell))
 
@@ -48,6 +45,12 @@ class Workers:
         """One of the threads is in a call that nobody waits for any more."""
         with self._lock:
             self._lost += 1
+            self._hire()
+
+    def find(self) -> None:
+        """Such a call has come back after all."""
+        with self._lock:
+            self._lost -= 1
 
     def close(self) -> None:
         """Send everybody home as soon as they are free."""
@@ -55,37 +58,31 @@ class Workers:
             self._jobs.put(None)
 
     def _hire(self) -> None:
-        with self._lock:
+        if self._hired < min(self._open, self._size + self._lost):
             self._hired += 1
-        # A daemon: a call that never returns keeps nobody from ending the program.
-        threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            # A daemon: a call that never returns keeps nobody from ending the program.
+            threading.Thread(target=self._work, name=self._name, daemon=True).start()
 
     def _work(self) -> None:
         jobs = self._jobs
-        while not self._surplus():
-            self._idle += 1
+        while True:
             job = jobs.get()
-            self._idle -= 1
             if job is None:
                 return
-            function, arguments, tell = job
-            try:
-                value = function(*arguments)
-            except BaseException as error:  # noqa: BLE001 - who asked says what it means
-                tell(None, error)
-                del error
-            else:
-                tell(value, None)
-                del value
-            del job, function, arguments, tell
+            self._make(*job)
+            # What was called is nobody's any more while this thread waits.
+            del job
+            with self._lock:
+                self._open -= 1
+                if self._hired > self._size + self._lost:
+                    self._hired -= 1
+                    return
 
-    def _surplus(self) -> bool:
-        """Whether this thread has been replaced while it was away."""
-        if not self._lost or self._hired <= self._size:
-            return False
-        with self._lock:
-            if self._hired <= self._size:
-                return False
-            self._hired -= 1
-            self._lost -= 1
-            return True
+    @staticmethod
+    def _make(function: Callable[..., Any], arguments: tuple[Any, ...], tell: Tell) -> None:
+        try:
+            value = function(*arguments)
+        except BaseException as error:  # noqa: BLE001 - who asked says what it means
+            tell(None, error)
+        else:
+            tell(value, None)
