@@ -107,7 +107,8 @@ class Append:
         run_id: the run.
         entries: entries whose data is text or None.
         expected: how many entries the run has.
-        fence: the fence of the owner who appends.
+        fence: the fence of the owner who appends; None where nobody owns the run, and its position
+            alone tells.
         status: the run's from now on.
         unresolved: what is owed when stuck.
         waiting: steps whose answer somebody has to deliver.
@@ -121,7 +122,7 @@ class Append:
     run_id: str
     entries: Sequence[Entry]
     expected: int
-    fence: int
+    fence: int | None
     status: Status
     unresolved: Mapping[str, str] = attrs.field(factory=dict)
     waiting: Sequence[str] = ()

@@ -61,6 +61,9 @@ class SqliteJournal:
         StoreBrokenError: it is no SQLite file, is damaged, or is of a newer version.
     """
 
+    #: Data of entries is text: a run writes its values as such.
+    keeps_text = True
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -96,8 +99,7 @@ class SqliteJournal:
         found = self.find(run_id) if expected else None
         birth = None if expected else Birth(run_id, "", "", "")
         status = Status.RUNNING if found is None else found[0].status
-        fence = 0 if expected == 0 else self._standing(run_id)[1]
-        one = Append(run_id, entries, expected, fence, status, birth=birth)
+        one = Append(run_id, entries, expected, None, status, birth=birth)
         (error,) = self.commit([one])
         if error is not None:
             raise error
@@ -142,16 +144,11 @@ class SqliteJournal:
     def _refused(self, db: sqlite3.Connection, append: Append) -> JournalError:
         row = db.execute(_SQL["standing"], (append.run_id,)).fetchone()
         position, fence = row or (0, 0)
-        if append.birth is None and fence != append.fence and row is not None:
+        if append.fence is not None and append.birth is None and fence not in {0, append.fence}:
             return LeaseLostError(run_id=append.run_id, fence=append.fence, newer=fence)
         return ConcurrentAppendError(
             run_id=append.run_id, expected=append.expected, actual=position
         )
-
-    def _standing(self, run_id: str) -> tuple[int, int]:
-        with self._reading() as db:
-            row = db.execute(_SQL["standing"], (run_id,)).fetchone()
-        return row or (0, 0)
 
     def enter(self, birth: Birth, *, within: sqlite3.Connection | None = None) -> bool:
         """Store a run for others to carry out; in the caller's own transaction with ``within``."""

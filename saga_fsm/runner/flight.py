@@ -8,11 +8,12 @@ commit, which other runs share, and so do the calls that they allow.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from saga_fsm.definition import Rejected
-from saga_fsm.errors import NoTransitionError, SagaError
+from saga_fsm.errors import NoTransitionError
 from saga_fsm.machine import Refused, Status
 from saga_fsm.ports import Append, Birth, Clock, Entry
 from saga_fsm.runner.commands import Command, Invoke, Leg, TimerKey, Wake
@@ -51,6 +52,7 @@ class Flight(Shell):
         self.threads: dict[TimerKey, Leg] = {}
         self.lost: set[Leg] = set()
         self.dirty = False
+        self.moved = 0.0  # by the monotonic clock
         # It is not ours any more; it is to be given back; those who wait know that it rests;
         # ``on_rest`` has been called, and before that, is being called.
         self.gone = self.released = self.told = self.announced = self.announcing = False
@@ -201,6 +203,7 @@ class Flight(Shell):
         self.written += len(self.unwritten)
         self.unwritten, self.answers, self.birth = [], {}, None
         self.dirty = False
+        self.moved = time.monotonic()
         held, self.held = self.held, []
         self.carry_out(held)
         calls, self.calls = self.calls, []
@@ -225,8 +228,3 @@ class Flight(Shell):
     def next_due(self) -> float | None:
         """When the next timer rings."""
         return min(self.timers.values()) if self.timers else None
-
-
-def reason(error: BaseException) -> str:
-    """What is answered to a word that cannot be true."""
-    return str(error) if isinstance(error, SagaError) else f"{type(error).__name__}: {error}"

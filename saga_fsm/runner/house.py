@@ -6,6 +6,7 @@ Everything here is called by the engine's thread; who asks from another thread h
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections import deque
@@ -18,6 +19,7 @@ import attrs
 from saga_fsm.errors import (
     ConcurrentAppendError,
     LeaseLostError,
+    NoTransitionError,
     RunConflictError,
     SagaError,
     StoreUnavailableError,
@@ -26,7 +28,7 @@ from saga_fsm.errors import (
 from saga_fsm.ports import Birth, Claim, Run, Word
 from saga_fsm.runner.driver import Driver
 from saga_fsm.runner.engine import Engine
-from saga_fsm.runner.flight import Flight, reason
+from saga_fsm.runner.flight import Flight
 from saga_fsm.runner.outcome import Outcome
 from saga_fsm.runner.promises import fail, keep
 from saga_fsm.runner.roster import Part
@@ -35,7 +37,7 @@ from saga_fsm.runner.shell import SYSTEM_CLOCK
 
 logger = logging.getLogger("saga_fsm")
 
-_PARK = 60.0  # seconds: a run that sleeps longer is given back to the store
+_PARK = 60.0  # seconds: a run that has slept, and will sleep, longer is given back
 _CLAIM = 100  # runs taken at once: recovery streams
 _CLOSED = "the orchestrator is closed"
 _YES, _NO, _ERROR = "yes", "no", "error: "
@@ -357,7 +359,7 @@ class Desk:
             value = flight.part.scribe.read(_read_as(word.word), word.data)
             changed = flight.decide(word.word, value, word.by, word.note)
         except Exception as error:  # noqa: BLE001 - who asked is told
-            flight.answers[word.number] = f"{_ERROR}{reason(error)}"
+            flight.answers[word.number] = f"{_ERROR}{told(error)}"
         else:
             flight.answers[word.number] = _YES if changed else _NO
         flight.mark()
@@ -369,7 +371,7 @@ class Desk:
                 continue
             del self._posted[number]
             if answer is not None and answer.startswith(_ERROR):
-                fail(future, SagaError(answer.removeprefix(_ERROR)))
+                fail(future, raised(answer.removeprefix(_ERROR)))
             else:
                 keep(future, answer == _YES)
 
@@ -411,12 +413,26 @@ class Desk:
     def _park(self) -> None:
         """Give back what sleeps long: it costs no memory, and whoever is there when it wakes."""
         later = self._engine.options.clock.now() + _PARK
+        before = time.monotonic() - _PARK
         for flight in self._engine.flights.values():
-            if flight.idle and not flight.driver.resting:
+            if flight.moved < before and flight.idle and not flight.driver.resting:
                 due = flight.next_due()
                 if due is None or due > later:
                     flight.released = True
                     flight.mark()
+
+
+def told(error: Exception) -> str:
+    """Write for another process why a word cannot be true."""
+    if isinstance(error, NoTransitionError):
+        return json.dumps(attrs.asdict(error))
+    return json.dumps(str(error) if isinstance(error, SagaError) else repr(error))
+
+
+def raised(text: str) -> SagaError:
+    """Give what another process has raised."""
+    facts = json.loads(text)
+    return NoTransitionError(**facts) if isinstance(facts, dict) else SagaError(facts)
 
 
 def _read_as(word: str) -> str:

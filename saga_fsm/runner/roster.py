@@ -17,6 +17,9 @@ from saga_fsm.machine import Machine
 from saga_fsm.ports import Entry, Run
 
 
+LIMIT = 1_000_000  # characters of one value
+
+
 @attrs.frozen(eq=False)
 class Part:
     """One saga that can be carried out, and how its values are written."""
@@ -25,6 +28,18 @@ class Part:
     machine: Machine
     layout: Layout
     scribe: Scribe
+
+    @classmethod
+    def of(cls, saga: Saga[Any, Any, Any], codec: Codec | None = None, limit: int = LIMIT) -> Part:
+        """
+        A saga with all that is needed to carry it out.
+
+        Raises:
+            UnstorableTypeError: a value that an annotation names can never be stored.
+        """
+        scribe = Scribe(saga, codec, limit=limit)
+        scribe.check()
+        return cls(saga, compile_saga(saga), lay_out(saga), scribe)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -85,9 +100,7 @@ class Roster:
                 raise SagaError(
                     f"{saga!r} is no saga\n  Give the sagas first, as in Orchestrator(order, ...)."
                 )
-            scribe = Scribe(saga, codec, limit=limit)
-            scribe.check()
-            part = Part(saga, compile_saga(saga), lay_out(saga), scribe)
+            part = Part.of(saga, codec, limit)
             self._parts.setdefault(part.key, part)
             self._by_name.setdefault(saga.name, part)
 

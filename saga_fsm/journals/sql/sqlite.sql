@@ -10,7 +10,7 @@ RETURNING number;
 -- name: moved
 UPDATE saga_runs
 SET position = ?, status = ?, updated = ?, unresolved = ?, waiting = ?, owner = ?, due = ?, input = NULL
-WHERE run_id = ? AND position = ? AND fence = ?
+WHERE run_id = ? AND position = ? AND fence = coalesce(?, fence)
 RETURNING number;
 
 -- name: entry
