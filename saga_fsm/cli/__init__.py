@@ -20,7 +20,8 @@ from saga_fsm.cli.export import export
 from saga_fsm.cli.faults import faults
 from saga_fsm.cli.forecast import forecast
 from saga_fsm.cli.run import run
-from saga_fsm.errors import MissingExtraError
+from saga_fsm.cli.runs import runs
+from saga_fsm.errors import MissingExtraError, StoreBrokenError, StoreUnavailableError
 
 
 __all__ = ["main", "saga_fsm"]
@@ -47,6 +48,7 @@ saga_fsm.add_command(export)
 saga_fsm.add_command(faults)
 saga_fsm.add_command(forecast)
 saga_fsm.add_command(run)
+saga_fsm.add_command(runs)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -60,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted\n  Start the command again to go on.", err=True)
         sys.exit(_INTERRUPTED)
-    except MissingExtraError as error:
+    except (MissingExtraError, StoreBrokenError, StoreUnavailableError) as error:
         click.echo(f"{error}", err=True)
         sys.exit(_ENVIRONMENT)
     except Exception as error:
