@@ -20,7 +20,8 @@ def statements(dialect: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in text.split("-- name: ")[1:]:
         name, _, body = part.partition("\n")
-        found[name.strip()] = body.strip().rstrip(";")
+        lines = [line for line in body.splitlines() if not line.startswith("--")]
+        found[name.strip()] = "\n".join(lines).strip().rstrip(";")
     return found
 
 

@@ -28,18 +28,20 @@ FROM saga_runs r JOIN saga_entries e ON e.run = r.number
 WHERE r.run_id = ? ORDER BY e.position;
 
 -- name: any_due
+WITH owners AS (SELECT DISTINCT owner FROM saga_runs WHERE due IS NOT NULL AND owner <> '')
 SELECT EXISTS (SELECT 1 FROM saga_runs WHERE owner = '' AND due <= :now)
     OR EXISTS (
-        SELECT 1 FROM saga_owners o JOIN saga_runs r ON r.owner = o.owner
-        WHERE o.until < :now AND r.due IS NOT NULL
+        SELECT 1 FROM owners
+        WHERE owner NOT IN (SELECT owner FROM saga_owners WHERE until >= :now)
     );
 
+-- An owner of whom nothing is known is gone too: it slept, was forgotten, and died awake.
 -- name: due
 SELECT run_id, saga, fingerprint, status, started, updated, unresolved, waiting, position, owner, fence, input
 FROM saga_runs
 WHERE due IS NOT NULL
   AND ((owner = '' AND due <= :now)
-       OR owner IN (SELECT owner FROM saga_owners WHERE until < :now))
+       OR owner <> '' AND owner NOT IN (SELECT owner FROM saga_owners WHERE until >= :now))
   AND EXISTS (
       SELECT 1 FROM json_each(:machines) m
       WHERE m.value ->> 0 = saga AND m.value ->> 1 = fingerprint
