@@ -102,7 +102,7 @@ def _file_of(function: Any) -> str:
 
 
 def _writer(kind: Any, fields: tuple[_Field, ...]) -> Way:
-    ways = tuple((field.name, field.form) for field in fields)
+    ways = tuple((field.name, field.form, field.form.direct) for field in fields)
     wanted = named(kind)
 
     def out(value: Any) -> dict[str, Any]:
@@ -111,8 +111,9 @@ def _writer(kind: Any, fields: tuple[_Field, ...]) -> Way:
         tree: dict[str, Any] = {}
         name = ""
         try:
-            for name, form in ways:
-                tree[name] = form.out(getattr(value, name))
+            for name, form, direct in ways:
+                one = getattr(value, name)
+                tree[name] = one if one.__class__ in direct else form.out(one)
         except Misfit as error:
             error.trail.append(f".{name}")
             raise

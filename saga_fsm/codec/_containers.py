@@ -65,12 +65,12 @@ def container(type_: Any, forms: Forms) -> Form | None:
 # ---------------------------------------------------------------------- one after the other
 
 
-def each(values: Any, way: Way) -> list[Any]:
-    """All of them in one way; the first that does not go says which it is."""
+def each(values: Any, way: Way, direct: frozenset[type] = frozenset()) -> list[Any]:
+    """All of them in one way, but what is written as it is; what does not go says where it is."""
     done: list[Any] = []
     try:
         for value in values:
-            done.append(way(value))  # noqa: PERF401 - how many were done says where it stopped
+            done.append(value if value.__class__ in direct else way(value))  # noqa: PERF401 - the length says where it stopped
     except Misfit as error:
         error.trail.append(f"[{len(done)}]")
         raise
@@ -83,7 +83,7 @@ def _many(type_: Any, taken: frozenset[type], made: type, item: Form) -> Form:
     def out(value: Any) -> list[Any]:
         if value.__class__ not in taken:
             raise misfit(value, wanted)
-        return each(value, item.out)
+        return each(value, item.out, item.direct)
 
     def back(tree: Any) -> Any:
         if tree.__class__ is not list:

@@ -53,9 +53,10 @@ class Form:
         sure: what ``out`` took comes back as it was; else somebody has to look.
         parts: the forms inside, with where they are.
         problem: why no value of this type can be stored; empty for nearly all.
+        direct: classes whose values are their own trees, whatever they are: ``out`` may be spared.
     """
 
-    __slots__ = ("back", "kinds", "out", "parts", "problem", "sure", "type")
+    __slots__ = ("back", "direct", "kinds", "out", "parts", "problem", "sure", "type")
 
     def __init__(  # noqa: PLR0913 - one fact each
         self,
@@ -67,6 +68,7 @@ class Form:
         sure: bool = True,
         parts: tuple[tuple[str, Form], ...] = (),
         problem: str = "",
+        direct: frozenset[type] = frozenset(),
     ) -> None:
         self.type = type_
         self.kinds = kinds
@@ -75,6 +77,7 @@ class Form:
         self.sure = sure
         self.parts = parts
         self.problem = problem
+        self.direct = direct
 
     def walk(self, at: str = "") -> Iterator[tuple[str, Form]]:
         """Give the form itself and all inside, each once, with the first place where it is."""
@@ -184,4 +187,4 @@ def finite(value: float) -> float:
     raise Misfit(f"{value} is no number in JSON", remedy)
 
 
-ANY = Form(Any, KINDS, plain, lambda tree: tree)
+ANY = Form(Any, KINDS, plain, lambda tree: tree, direct=_SCALARS)

@@ -128,10 +128,7 @@ def text_of(tree: Tree) -> str:
     >>> text_of({"name": "Zoë", "total": 1.5})
     '{"name": "Zo\\u00eb", "total": 1.5}'
     """
-    kind = tree.__class__
-    if kind is int:
-        return repr(tree)
-    if kind is float and math.isfinite(tree):
+    if tree.__class__ is int or (tree.__class__ is float and math.isfinite(tree)):
         return repr(tree)
     try:
         text = _ENCODE(tree)

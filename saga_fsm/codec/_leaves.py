@@ -19,7 +19,8 @@ from saga_fsm.codec._form import Form, Misfit, finite, misfit, named
 
 __all__ = ["enumeration", "leaf", "literal"]
 
-_STR = frozenset({str})
+_NONE, _BOOL = frozenset({type(None)}), frozenset({bool})
+_INT, _STR = frozenset({int}), frozenset({str})
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
@@ -42,7 +43,7 @@ def _none(type_: Any) -> Form:
         if value is not None:
             raise misfit(value, "None")
 
-    return Form(type_, frozenset({type(None)}), same, same)
+    return Form(type_, _NONE, same, same, direct=_NONE)
 
 
 def _str(type_: Any) -> Form:
@@ -58,7 +59,7 @@ def _str(type_: Any) -> Form:
             return tree
         raise misfit(tree, "str")
 
-    return Form(type_, _STR, out, back)
+    return Form(type_, _STR, out, back, direct=_STR)
 
 
 def _bool(type_: Any) -> Form:
@@ -67,7 +68,7 @@ def _bool(type_: Any) -> Form:
             return value
         raise misfit(value, "bool")
 
-    return Form(type_, frozenset({bool}), same, same)
+    return Form(type_, _BOOL, same, same, direct=_BOOL)
 
 
 def _int(type_: Any) -> Form:
@@ -78,7 +79,7 @@ def _int(type_: Any) -> Form:
             return int.__int__(value)
         raise misfit(value, "int")
 
-    return Form(type_, frozenset({int}), same, same)
+    return Form(type_, _INT, same, same, direct=_INT | _BOOL)
 
 
 def _float(type_: Any) -> Form:

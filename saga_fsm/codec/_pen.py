@@ -19,6 +19,11 @@ _FIT = "Give what the annotation says, or annotate what it really is."
 _CODEC = "Annotate plain data, mend the class, or give a codec that brings back what it was given."
 
 
+# Characters that one may take in ASCII, as a JSON escape; and a number of fewer digits than that.
+_WIDEST = 6
+_LARGE = 10**15
+
+
 class Pen:
     """
     Writes and reads one datum, by its form or by a codec of the user's own.
@@ -30,7 +35,7 @@ class Pen:
         limit: characters that its text may have.
     """
 
-    __slots__ = ("_codec", "_datum", "_form", "_limit", "_saga", "_sure")
+    __slots__ = ("_codec", "_datum", "_form", "_limit", "_saga", "_short", "_sure", "direct")
 
     def __init__(self, saga: str, codec: Codec, datum: Datum, limit: int) -> None:
         self._saga = saga
@@ -41,6 +46,18 @@ class Pen:
         ours = type(codec) is JsonCodec and codec.converter is None
         self._form: Form | None = codec.form(datum.type) if ours else None  # type: ignore[attr-defined]
         self._sure = self._form is not None and self._form.faithful()
+        # What is written as it is needs no check, but for its length.
+        self.direct = frozenset() if self._form is None else self._form.direct
+        self._short = limit // _WIDEST - 2
+
+    def plain(self, value: Any) -> bool:
+        """Whether it is surely written, and so cheaply that this need not be done beforehand."""
+        kind = value.__class__
+        if kind not in self.direct:
+            return False
+        if kind is str:
+            return len(value) < self._short and value.isascii()
+        return -_LARGE < value < _LARGE and self._short > 0
 
     def write(self, value: Any, *, look: bool) -> str:
         """

@@ -30,7 +30,6 @@ _SORTS = {
     "decide": "given",
 }
 _FAILURES = frozenset({"rejected", "absent", "transient", "unknown", "exhausted", "chooser_failed"})
-_SMALL = frozenset({type(None), bool, int, float})
 _REMEMBERED = 1_024
 
 
@@ -62,6 +61,8 @@ class Scribe:
         self.limit = limit
         self._types = Types(saga)
         self._pens: dict[tuple[str, str], Pen] = {}
+        # By the text of the event, without those that have no datum of a type.
+        self._events: dict[str, Pen] = {}
         # By identity: what was admitted and not yet written, with its text.
         self._ready: dict[int, tuple[Any, Pen, str]] = {}
 
@@ -113,11 +114,9 @@ class Scribe:
         if value is None:
             return
         pen = self._pens.get((kind, path)) or self._pen(kind, path)
-        if pen is None:
+        if pen is None or pen.plain(value):
             return
         text = pen.write(value, look=True)
-        if value.__class__ in _SMALL:
-            return
         if len(self._ready) >= _REMEMBERED:
             self._forget()
         self._ready[id(value)] = (value, pen, text)
@@ -131,13 +130,10 @@ class Scribe:
         """
         if data is None:
             return None
-        kind, path = _parts(event)
-        if kind == "start":
-            return self._header(data)
-        pen = self._pens.get((kind, path)) or self._pen(kind, path)
+        pen = self._events.get(event) or self._pen_of(event)
         if pen is None:
-            return self._other(event, data)
-        if data.__class__ not in _SMALL:
+            return self._header(data) if event == "start" else self._other(event, data)
+        if self._ready:
             ready = self._ready.pop(id(data), None)
             if ready is not None and ready[1] is pen:
                 return ready[2]
@@ -152,19 +148,26 @@ class Scribe:
         """
         if text is None:
             return None
-        kind, path = _parts(event)
+        pen = self._events.get(event) or self._pen_of(event)
         try:
-            if kind == "start":
-                return self._read_header(text)
-            pen = self._pens.get((kind, path)) or self._pen(kind, path)
             if pen is not None:
                 return pen.read(text)
+            if event == "start":
+                return self._read_header(text)
             tree = tree_of(text)
         except Exception as error:
             raise self._illegible(event, error) from error
-        return from_tree(tree) if kind in _FAILURES else tree
+        return from_tree(tree) if event.partition("(")[0] in _FAILURES else tree
 
     # ------------------------------------------------------------------ of what type
+
+    def _pen_of(self, event: str) -> Pen | None:
+        kind, _, inside = event.partition("(")
+        path = inside.partition(",")[0].removesuffix(")")
+        pen = None if kind == "start" else self._pens.get((kind, path)) or self._pen(kind, path)
+        if pen is not None:
+            self._events[event] = pen
+        return pen
 
     def _pen(self, kind: str, path: str) -> Pen | None:
         sort = _SORTS.get(kind)
@@ -220,11 +223,6 @@ class Scribe:
             "  Use the codec that wrote it; a class may get new fields only with defaults while "
             "runs of before are open."
         )
-
-
-def _parts(event: str) -> tuple[str, str]:
-    kind, _, inside = event.partition("(")
-    return kind, inside.partition(",")[0].removesuffix(")")
 
 
 def _later_copy(path: str) -> bool:

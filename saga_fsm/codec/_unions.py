@@ -46,7 +46,8 @@ def _optional(type_: Any, form: Form) -> Form:
     def back(tree: Any) -> Any:
         return None if tree is None else form.back(tree)
 
-    return Form(type_, form.kinds | {_NONE}, out, back, parts=(("", form),))
+    direct = form.direct | {_NONE}
+    return Form(type_, form.kinds | {_NONE}, out, back, parts=(("", form),), direct=direct)
 
 
 class _Union:
