@@ -12,9 +12,19 @@ from __future__ import annotations
 
 from saga_fsm.codec._failures import RememberedError
 from saga_fsm.codec._json import Codec, JsonCodec
+from saga_fsm.codec._pen import told
 from saga_fsm.codec._redact import redacted, shown
 from saga_fsm.codec._scribe import Scribe
 from saga_fsm.codec._types import type_of_input
 
 
-__all__ = ["Codec", "JsonCodec", "RememberedError", "Scribe", "redacted", "shown", "type_of_input"]
+__all__ = [
+    "Codec",
+    "JsonCodec",
+    "RememberedError",
+    "Scribe",
+    "redacted",
+    "shown",
+    "told",
+    "type_of_input",
+]

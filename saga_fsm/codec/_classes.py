@@ -187,12 +187,17 @@ def _check_object(
 ) -> None:
     if tree.__class__ is not dict:
         raise misfit(tree, f"object for {named(kind)}")
-    for name in needed:
-        if name not in tree:
-            raise Misfit(f"{named(kind)} needs its field '{name}'")
-    if strict and tree.keys() - known:
-        odd = ", ".join(f"'{name}'" for name in sorted(tree.keys() - known))
-        raise Misfit(f"{named(kind)} has no field {odd}")
+    missing = [name for name in needed if name not in tree]
+    odd = sorted(map(str, tree.keys() - known)) if strict else []
+    if missing or odd:
+        # All of it at once: who types by hand wants to be told once.
+        needs = f"needs {_listed(missing)}" if missing else ""
+        lacks = f"has no field {_listed(odd)}" if odd else ""
+        raise Misfit(f"{named(kind)} {' and '.join(filter(None, (needs, lacks)))}")
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
 
 
 # ---------------------------------------------------------------------- tuples and dicts with names
@@ -246,15 +251,25 @@ def _is_model(kind: type) -> bool:
 
 
 def _model(form: Form, kind: Any) -> None:
-    """As pydantic writes it, in JSON mode, and as it reads it; it may change what it reads."""
+    """As pydantic writes it, in JSON mode, and as it reads it: it may hide or change what it has."""
 
     def out(value: Any) -> Any:
         if value.__class__ is not kind:
             raise misfit(value, named(kind), _exactly(value, kind))
         # By text, so that a model's own way to write JSON is the one that counts.
-        return json.loads(value.model_dump_json(by_alias=True))
+        text = value.model_dump_json(by_alias=True)
+        try:
+            again = kind.model_validate_json(text)
+        except ValueError as error:
+            raise Misfit(f"{named(kind)} does not read what it writes", _MODEL) from error
+        if again != value:
+            raise Misfit(f"{named(kind)} reads something else than it was", _MODEL)
+        return json.loads(text)
 
     def back(tree: Any) -> Any:
         return kind.model_validate_json(json.dumps(tree))
 
-    form.out, form.back, form.sure = out, back, False
+    form.out, form.back = out, back
+
+
+_MODEL = "A secret, an excluded field or a serializer loses it: return another model, or an id."

@@ -118,7 +118,13 @@ def _knows(converter: BaseConverter, type_: Any) -> bool:
 
 
 _ENCODE = json.JSONEncoder(allow_nan=False).encode
-_DECODE = json.JSONDecoder().decode
+
+
+def _refused(constant: str) -> Any:
+    raise Misfit(f"{constant} is no number in JSON")
+
+
+_DECODE = json.JSONDecoder(parse_constant=_refused).decode
 
 
 def text_of(tree: Tree) -> str:

@@ -13,7 +13,7 @@ from saga_fsm.codec._types import Datum
 from saga_fsm.errors import UnstorableValueError
 
 
-__all__ = ["Pen", "refusal", "same", "why"]
+__all__ = ["Pen", "refusal", "same", "told", "why"]
 
 _FIT = "Give what the annotation says, or annotate what it really is."
 _CODEC = "Annotate plain data, mend the class, or give a codec that brings back what it was given."
@@ -90,8 +90,8 @@ class Pen:
     def _foreign(self, value: Any, *, look: bool) -> str:
         text = self._codec.encode(value, self._datum.type)
         if look and not same(value, again := self._codec.decode(text, self._datum.type)):
-            told = f"a {named(type(value))} comes back as another {named(type(again))}"
-            raise Misfit(told, _CODEC)
+            change = f"a {named(type(value))} comes back as another {named(type(again))}"
+            raise Misfit(change, _CODEC)
         return text
 
     def _too_long(self, size: int) -> UnstorableValueError:
@@ -122,13 +122,20 @@ def refusal(saga: str, datum: Datum, error: BaseException) -> UnstorableValueErr
     )
 
 
+def told(error: BaseException) -> str:
+    """Why a value did not fit, and where in it: for who typed it."""
+    at = error.field if isinstance(error, Misfit) else ""
+    return f"{why(error)} (in '{at}')" if at else why(error)
+
+
 def why(error: BaseException) -> str:
     """An error in one clause."""
     if isinstance(error, Misfit):
         return error.why
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    return f"{type(error).__name__}: {error}".removesuffix(": ")
+    # A text of many lines, as pydantic's, would hide our remedy below it.
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}".removesuffix(": ")
 
 
 def same(one: Any, other: Any) -> bool:
