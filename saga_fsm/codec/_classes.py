@@ -251,19 +251,20 @@ def _is_model(kind: type) -> bool:
 
 
 def _model(form: Form, kind: Any) -> None:
-    """As pydantic writes it, in JSON mode, and as it reads it: it may hide or change what it has."""
+    """As pydantic writes it, in JSON mode, and as it reads it; it may hide or change things."""
+    wanted = named(kind)
 
     def out(value: Any) -> Any:
         if value.__class__ is not kind:
-            raise misfit(value, named(kind), _exactly(value, kind))
+            raise misfit(value, wanted, _exactly(value, kind))
         # By text, so that a model's own way to write JSON is the one that counts.
         text = value.model_dump_json(by_alias=True)
         try:
             again = kind.model_validate_json(text)
         except ValueError as error:
-            raise Misfit(f"{named(kind)} does not read what it writes", _MODEL) from error
+            raise Misfit(f"{wanted} does not read what it writes", _MODEL) from error
         if again != value:
-            raise Misfit(f"{named(kind)} reads something else than it was", _MODEL)
+            raise Misfit(f"{wanted} comes back as something else", _MODEL)
         return json.loads(text)
 
     def back(tree: Any) -> Any:

@@ -149,12 +149,20 @@ def _wrote(write: Callable[[Any], str], value: Any) -> str:
         ) from error
 
 
+# The second of two local times that a clock shows when it is put back; ISO 8601 has no sign for it.
+_FOLD = "~"
+
+
 def _utc(value: dt.datetime) -> str:
     # A naive one stays naive: nobody here knows which zone was meant.
-    return (value if value.utcoffset() is None else value.astimezone(dt.UTC)).isoformat()
+    if value.utcoffset() is None:
+        return value.isoformat() + (_FOLD if value.fold else "")
+    return value.astimezone(dt.UTC).isoformat()
 
 
 def _from_utc(text: str) -> dt.datetime:
+    if text.endswith(_FOLD):
+        return dt.datetime.fromisoformat(text[:-1]).replace(fold=1)
     value = dt.datetime.fromisoformat(text)
     return value if value.utcoffset() is None else value.astimezone(dt.UTC)
 
@@ -163,7 +171,13 @@ def _time(value: dt.time) -> str:
     if value.tzinfo is not None and value.utcoffset() is None:
         remedy = "Give a datetime, or a time with a fixed offset: a zone needs the day."
         raise Misfit(f"{value!r} has a zone without an offset", remedy)
-    return value.isoformat()
+    return value.isoformat() + (_FOLD if value.fold else "")
+
+
+def _from_time(text: str) -> dt.time:
+    if text.endswith(_FOLD):
+        return dt.time.fromisoformat(text[:-1]).replace(fold=1)
+    return dt.time.fromisoformat(text)
 
 
 def _seconds(value: dt.timedelta) -> str:
@@ -195,7 +209,7 @@ _ADDRESSES: tuple[type, ...] = (
 _TEXTS: dict[Any, tuple[Callable[[Any], str], Callable[[str], Any]]] = {
     dt.datetime: (_utc, _from_utc),
     dt.date: (dt.date.isoformat, dt.date.fromisoformat),
-    dt.time: (_time, dt.time.fromisoformat),
+    dt.time: (_time, _from_time),
     dt.timedelta: (_seconds, _from_seconds),
     decimal.Decimal: (str, decimal.Decimal),
     fractions.Fraction: (str, fractions.Fraction),
