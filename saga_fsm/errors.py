@@ -6,6 +6,8 @@ Every exception of the library, split by whose fault it is.
     SagaError
     ├─ DefinitionError (ValueError)     you: before anything ran
     │   ├─ EmptySagaError · DuplicateStepError · UnknownStepError · PivotOrderError
+    │   └─ UnstorableTypeError          an annotation names what no journal can keep
+    ├─ UnstorableValueError             an input or a result that would not come back
     ├─ NoResultError (LookupError)      a result of a step that was not taken
     ├─ NoTransitionError                an event the state does not accept
     ├─ PropertyViolationError           the checker found a path; carries .path
@@ -56,6 +58,8 @@ __all__ = [
     "StoreUnavailableError",
     "UnknownRunError",
     "UnknownStepError",
+    "UnstorableTypeError",
+    "UnstorableValueError",
 ]
 
 
@@ -181,6 +185,61 @@ class UnknownStepError(DefinitionError):
             "  A step is named by its value, its name or its path; a changed copy "
             "(attrs.evolve) is another value."
         )
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class UnstorableTypeError(DefinitionError):
+    """
+    Annotations of a saga that name types which cannot be stored.
+
+    Args:
+        problems: one for each: where, and what to do.
+
+    """
+
+    problems: tuple[str, ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        if not self.message:
+            self.message = f"saga '{self.saga}' has data that no journal can keep"
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *(f"  {problem}" for problem in self.problems)])
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class UnstorableValueError(SagaError):
+    """
+    An input or a result that cannot be written, or would come back as something else.
+
+    Args:
+        what: whose it is: "result of step 'charge'".
+        message: one clause of fact.
+        remedy: what to do.
+        saga: name of the saga.
+        step: the path; empty for the saga's input.
+        type: the type that it should have, as it is written.
+        field: where in the value; empty for all of it.
+        size: characters of its text, where that is too long.
+        limit: characters that are allowed.
+
+    """
+
+    what: str
+    message: str
+    remedy: str = ""
+    saga: str = ""
+    step: str = ""
+    type: str = ""
+    field: str = ""
+    size: int = 0
+    limit: int = 0
+
+    def __str__(self) -> str:
+        at = f", field '{self.field}'" if self.field else ""
+        typed = f" ({self.type})" if self.type else ""
+        text = f"the {self.what}{typed}{at} cannot be stored: {self.message}"
+        return f"{text}\n  {self.remedy}" if self.remedy else text
 
 
 @attrs.define(auto_exc=True, kw_only=True)
