@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Self, TypeVar
 
-
 from saga_fsm.errors import DecisionPendingError
 from saga_fsm.machine import Status
 from saga_fsm.ports import Run

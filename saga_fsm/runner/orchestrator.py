@@ -6,7 +6,6 @@ import os
 from concurrent.futures import Future
 from typing import Any, Self, TypeVar
 
-
 from saga_fsm.errors import DecisionPendingError
 from saga_fsm.runner.front import GRACE, AnySaga, Front
 from saga_fsm.runner.loop import PrivateLoop

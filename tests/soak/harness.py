@@ -18,6 +18,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -25,7 +26,17 @@ from typing import Any
 
 import attrs
 
-from saga_fsm import Contract, Orchestrator, Rejected, Retry, Saga, Status, audit, compile_saga, step
+from saga_fsm import (
+    Contract,
+    Orchestrator,
+    Rejected,
+    Retry,
+    Saga,
+    Status,
+    audit,
+    compile_saga,
+    step,
+)
 from saga_fsm.ports import Append, Store
 from tests.soak.bugs import BUGS
 from tests.soak.ledger import STEPS, Ledger
@@ -63,10 +74,7 @@ def _undo(ctx: Any, _result: object) -> None:
 
 SAGA = Saga(
     "soak",
-    *[
-        step(_action, name=name, compensate=_undo, retry=Retry(attempts=2))
-        for name in STEPS
-    ],
+    *[step(_action, name=name, compensate=_undo, retry=Retry(attempts=2)) for name in STEPS],
     contract=Contract(idempotent=True, fenced=True),
 )
 
@@ -148,9 +156,7 @@ def _forked(plan: Soak, seed: int, number: int, *, deadly: bool) -> int:
         return pid
     try:
         _child(plan, random.Random(seed), number, deadly=deadly)
-    except BaseException:
-        import traceback
-
+    except BaseException:  # noqa: BLE001 - shown, and the process ends here whatever it was
         traceback.print_exc()
     finally:
         os._exit(0)
@@ -209,8 +215,7 @@ def _kill(pid: int, luck: random.Random) -> None:
 
 def _in_flight(store: Store) -> bool:
     return any(
-        store.list_runs(status=status, limit=1)
-        for status in (Status.RUNNING, Status.COMPENSATING)
+        store.list_runs(status=status, limit=1) for status in (Status.RUNNING, Status.COMPENSATING)
     )
 
 

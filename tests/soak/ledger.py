@@ -1,5 +1,5 @@
 """
-The participants of the soak, and what is true of them afterwards: a database apart from the journal.
+The participants of the soak, and what is true of them afterwards: in a database of their own.
 
 An effect and its undo move money; each is kept under its key, so that one that comes twice, or too
 late, changes nothing: idempotent and fenced. Rejections are by chance and not remembered, so a run

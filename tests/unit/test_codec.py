@@ -248,7 +248,7 @@ UNSTORABLE: list[tuple[Any, Any, str]] = [
     ({"city": "Bern", "zip": 3}, Address, "no field 'zip'"),
     (Doubling(2), Doubling, "something else"),
     ("\ud83d\ude00", str, "halves of characters"),
-    (object(), Any, "class object"),
+    (threading, Any, "class module"),
     (collections.defaultdict(lambda: 1), collections.defaultdict[str, int], "default_factory"),
     ("c", Literal["a", "b"], "Literal"),
     (5, Card | Cash, "class int is no"),

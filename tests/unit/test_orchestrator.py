@@ -74,6 +74,7 @@ APPROVED = Saga(
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[SqliteJournal]:
+    """A file of its own."""
     store = SqliteJournal(tmp_path / "sagas.db")
     yield store
     store.close()
