@@ -4,6 +4,9 @@ Whether a saga is safe, whatever goes wrong.
 ``check`` searches the product of the compiled machine and its participants, with every fault at
 every step: requests and answers that are lost, late or doubled, rejections, failing compensations,
 crashes and takeovers anywhere, cancels, operators. What is declared in a contract is assumed.
+
+``interference`` searches nothing: it reads off the definitions which sagas of many may harm each
+other where they meet.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._engines import Subject, explore
 from saga_fsm.checker._flow import flow
 from saga_fsm.checker._ignored import of_table
+from saga_fsm.checker._interference import Interference, Meeting, interference
 from saga_fsm.checker._never import NeverTaken, Untaken
 from saga_fsm.checker._promises import promises
 from saga_fsm.checker._report import Answers, Finding, Report
@@ -34,7 +38,15 @@ if TYPE_CHECKING:
     from saga_fsm.checker._properties import Asked
     from saga_fsm.checker._together import Runs
 
-__all__ = ["Finding", "NeverTaken", "Report", "check"]
+__all__ = [
+    "Finding",
+    "Interference",
+    "Meeting",
+    "NeverTaken",
+    "Report",
+    "check",
+    "interference",
+]
 
 _FAULTS = (
     "reject",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -22,8 +22,8 @@ from saga_fsm import (
     retriable,
     step,
 )
+from saga_fsm.checker import interference
 from saga_fsm.checker._clashes import Clash, Together, Trial
-from saga_fsm.checker._interference import interference
 from saga_fsm.checker._remedies import ISOLATION, NotApplicableError, steps_of
 from saga_fsm.checker._together import check_together
 from saga_fsm.errors import DefinitionError
@@ -457,7 +457,7 @@ def test_what_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_the_table_of_a_registry_reads_as_a_table() -> None:
-    """Rows suffer, columns do it; brackets are kept away by a lock."""
+    """Rows suffer, columns do it; brackets are kept away by a lock; a silent saga is named."""
     locked = S("see", O("first", reads="order", locks="desk"), P("p", locks="desk"))
     opened = S("open", C("open", writes="order", locks="desk"), R("done", locks="desk"))
     assert str(interference([CREATE, CANCEL, opened, locked])).splitlines() == [
@@ -466,9 +466,31 @@ def test_the_table_of_a_registry_reads_as_a_table() -> None:
         "cancel  order: lost update, dirty read  -          order: dirty read, lost update  -",
         "open    order: lost update              -          order: (lost update)            -",
         "see     order: dirty read               -          order: (dirty read)             -",
+        "a row's saga is harmed by a column's; in brackets: a semantic lock keeps them apart",
         "dirty window of 'order' in create: open, ship",
         "dirty window of 'order' in open: open",
     ]
+    assert str(interference([S("mute", C("a"))])).splitlines()[-1] == (
+        "of mute nothing can be said: no step of it names a resource in reads=, writes= or locks="
+    )
+
+
+def test_a_registry_is_fine_where_locks_keep_all_apart() -> None:
+    """A meeting without a lock is a risk, and so is a circle of locks without a meeting."""
+    opened = S("open", C("open", writes="order", locks="desk"))
+    assert interference([opened]).ok
+    assert not interference([opened, CREATE]).ok
+    assert not interference([ONE, TWO]).ok
+    assert not interference([ONE, TWO]).meetings
+
+
+def test_what_is_no_saga_or_has_a_name_twice_is_refused() -> None:
+    """What is found is said by the names; the same saga twice is one."""
+    with pytest.raises(DefinitionError, match="not a saga"):
+        interference([CREATE, cast("Any", "saga")])
+    with pytest.raises(ValueError, match="two different sagas are named 'create'"):
+        interference([CREATE, S("create", C("a"))])
+    assert interference([CREATE, CREATE]).sagas == ("create",)
 
 
 def test_conc_is_one_network_of_so_many_runs() -> None:
