@@ -92,7 +92,8 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     read too early, W11 no timeout, W12 patience that ends or does not, W13 writes that collide, W15
     size. Of runs: I1 to I3 what stands when a run is completed, compensated, stuck; I4 a rest that
     nobody ends; I5 order; I6 twice; I7 the point of no return; I9 ends that do not stay; I10 events
-    nobody explains; I11 locks. "P:" and its name: a property that was asked for.
+    nobody explains; I11 locks. "P:" and its name: a property that was asked for. W16 is found by
+    ``diff`` alone: it takes two versions.
 
     The cost is the number of reachable states of machine x participants: parallel branches
     multiply. A search that the limit or an interrupt cuts short is "incomplete", never "safe"; a
