@@ -186,7 +186,10 @@ def _report(
     untaken = Untaken(layout, machine, explored) if explored.complete and explored.taken else None
     interrupted = explored.interrupted or answers.interrupted
     interrupted = interrupted or (together is not None and together.interrupted)
-    findings = [Finding(x.rule, "error", x.step, x.message, x.path) for x in explored.breaches]
+    findings = [
+        Finding(x.rule, "error", x.step, x.message, x.path, shortest=x.shortest)
+        for x in explored.breaches
+    ]
     findings.extend(Finding(rule, "error", step, text) for rule, step, text in of_table(machine))
     findings.extend(answers.findings)
     findings.extend(() if together is None else together.findings)
