@@ -4,6 +4,9 @@ Whether a saga is safe, whatever goes wrong.
 ``check`` searches the product of the compiled machine and its participants, with every fault at
 every step: requests and answers that are lost, late or doubled, rejections, failing compensations,
 crashes and takeovers anywhere, cancels, operators. What is declared in a contract is assumed.
+
+``interference`` searches nothing: it reads off the definitions which sagas of many may harm each
+other where they meet.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._engines import Subject, explore
 from saga_fsm.checker._flow import flow
 from saga_fsm.checker._ignored import of_table
+from saga_fsm.checker._interference import Interference, Meeting, interference
 from saga_fsm.checker._never import NeverTaken, Untaken
 from saga_fsm.checker._promises import promises
 from saga_fsm.checker._report import Answers, Finding, Report
@@ -34,7 +38,15 @@ if TYPE_CHECKING:
     from saga_fsm.checker._properties import Asked
     from saga_fsm.checker._together import Runs
 
-__all__ = ["Finding", "NeverTaken", "Report", "check"]
+__all__ = [
+    "Finding",
+    "Interference",
+    "Meeting",
+    "NeverTaken",
+    "Report",
+    "check",
+    "interference",
+]
 
 _FAULTS = (
     "reject",
@@ -80,7 +92,8 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     read too early, W11 no timeout, W12 patience that ends or does not, W13 writes that collide, W15
     size. Of runs: I1 to I3 what stands when a run is completed, compensated, stuck; I4 a rest that
     nobody ends; I5 order; I6 twice; I7 the point of no return; I9 ends that do not stay; I10 events
-    nobody explains; I11 locks. "P:" and its name: a property that was asked for.
+    nobody explains; I11 locks. "P:" and its name: a property that was asked for. W16 is found by
+    ``diff`` alone: it takes two versions.
 
     The cost is the number of reachable states of machine x participants: parallel branches
     multiply. A search that the limit or an interrupt cuts short is "incomplete", never "safe"; a
@@ -173,7 +186,10 @@ def _report(
     untaken = Untaken(layout, machine, explored) if explored.complete and explored.taken else None
     interrupted = explored.interrupted or answers.interrupted
     interrupted = interrupted or (together is not None and together.interrupted)
-    findings = [Finding(x.rule, "error", x.step, x.message, x.path) for x in explored.breaches]
+    findings = [
+        Finding(x.rule, "error", x.step, x.message, x.path, shortest=x.shortest)
+        for x in explored.breaches
+    ]
     findings.extend(Finding(rule, "error", step, text) for rule, step, text in of_table(machine))
     findings.extend(answers.findings)
     findings.extend(() if together is None else together.findings)

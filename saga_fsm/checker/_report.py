@@ -33,6 +33,7 @@ class Finding:
         message: one sentence.
         path: the shortest run that shows it, or None for what the definition shows.
         notes: what else is to be seen on that run.
+        shortest: False where a shorter run may be: the search for it was cut short.
     """
 
     rule: str
@@ -41,11 +42,12 @@ class Finding:
     message: str
     path: Path | None = None
     notes: tuple[str, ...] = ()
+    shortest: bool = True
 
     def __str__(self) -> str:
         text = f"{self.level} {self.rule}: {self.message}"
         lines = [] if self.path is None else run_of(self.path)
-        return "\n".join([text, *lines, *noted(self.notes)])
+        return "\n".join([text, *lines, *noted(self)])
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it: the path encoded."""
@@ -57,6 +59,7 @@ class Finding:
             "message": self.message,
             "path": path,
             "notes": list(self.notes),
+            "shortest": self.shortest,
         }
 
 
@@ -172,7 +175,8 @@ class Report:
 
         ``required``, ``missing`` and ``never_taken`` are searched for it, unless the search was
         interrupted: then they are null, and so are rows never taken where it did not come to its
-        end. ``missing`` has, by step and promise, the shortest run that shows why.
+        end. ``missing`` has, by step and promise, a run that shows why; the finding of it says by
+        ``shortest`` whether none is shorter.
         """
         plain: dict[str, Any] = {"schema": SCHEMA, "ok": self.ok}
         for field in attrs.fields(Report):

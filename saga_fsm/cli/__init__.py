@@ -19,6 +19,7 @@ from saga_fsm.cli.draw import draw
 from saga_fsm.cli.export import export
 from saga_fsm.cli.faults import faults
 from saga_fsm.cli.forecast import forecast
+from saga_fsm.cli.interference import interference
 from saga_fsm.cli.run import run
 from saga_fsm.cli.runs import runs
 from saga_fsm.errors import MissingExtraError, StoreBrokenError, StoreUnavailableError
@@ -47,6 +48,7 @@ saga_fsm.add_command(draw)
 saga_fsm.add_command(export)
 saga_fsm.add_command(faults)
 saga_fsm.add_command(forecast)
+saga_fsm.add_command(interference)
 saga_fsm.add_command(run)
 saga_fsm.add_command(runs)
 

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 
 import attrs
 
+from saga_fsm.checker import Finding
 from saga_fsm.machine import Codes, State
 from saga_fsm.path import Path
 from saga_fsm.upgrade._mapping import Obstacle
 
 
 SCHEMA = 1
+RULE = "W16"
 UNSEEN = (
     "bodies of actions, compensations, queries and choosers, and the types of their results",
     "waiting times, numbers of attempts, timeouts and lengths of deadlines",
@@ -35,6 +37,12 @@ class Refusal:
     states: int
     example: str
     path: Path
+
+    @property
+    def finding(self) -> Finding:
+        """The same as a report of ``check`` has it: an error by the rule W16."""
+        notes = (f"{_counted(self.states)} as this: {self.example}", self.obstacle.remedy)
+        return Finding(RULE, "error", self.obstacle.step, self.obstacle.reason, self.path, notes)
 
 
 @attrs.frozen(eq=False)
@@ -67,6 +75,11 @@ class Difference:
         return self.verdict == "compatible"
 
     @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Each refusal as a finding, rule W16; none where the search was cut short too early."""
+        return tuple(one.finding for one in self.refusals)
+
+    @property
     def same(self) -> bool:
         """Whether the two machines have one fingerprint."""
         return self.fingerprints[0] == self.fingerprints[1]
@@ -83,7 +96,7 @@ class Difference:
         if self.verdict == "incomplete":
             lines.append(f"  cut short: more than {self.limit:,} states; a larger limit= goes on")
         for one in self.refusals:
-            lines.append(f"  {one.states:,} may not: {one.obstacle.reason}")
+            lines.append(f"  error {RULE}: {_counted(one.states)} may not: {one.obstacle.reason}")
             lines.append(f"    for instance {one.example}")
             lines.append(f"    after {one.path.encode()}")
             lines.append(f"    {one.obstacle.remedy}")
@@ -101,6 +114,7 @@ class Difference:
             "verdict": self.verdict,
             "states": self.states,
             "limit": self.limit,
+            "findings": [one.plain() for one in self.findings],
             "refusals": [
                 {
                     "step": one.obstacle.step,
@@ -115,6 +129,10 @@ class Difference:
             "unseen": list(UNSEEN),
         }
         return json.dumps(plain)
+
+
+def _counted(states: int) -> str:
+    return "1 state" if states == 1 else f"{states:,} states"
 
 
 def _short(found: Difference) -> list[str]:
