@@ -275,16 +275,29 @@ class Driver:
                     if effect.__class__ is Refused:
                         entries.append(Entry(f"#alert({event})", now))
         if ended:
-            self._rest(commands)
+            self._rest(now, entries, commands)
+        while calls.endless:
+            path, attempt = calls.endless.pop()
+            self._alert(
+                f"attempt({path})", f"attempt {attempt} of '{path}'", now, entries, commands
+            )
         return entries, commands
 
-    def _rest(self, commands: list[Command]) -> None:
+    def _rest(self, now: float, entries: list[Entry], commands: list[Command]) -> None:
         status = self.facts.state.status
         self.resting = status.resting
         if status is Status.STUCK:
             owed = self.machine.unresolved(self.facts.state)
             told = ", ".join(f"{what} '{path}'" for path, what in owed.items())
-            commands.append(Alert(f"stuck: {told}"))
+            self._alert("stuck", f"stuck: {told}", now, entries, commands)
+
+    def _alert(
+        self, name: str, told: str, now: float, entries: list[Entry], commands: list[Command]
+    ) -> None:
+        """Tell people, in the journal too."""
+        if self.keeps:
+            entries.append(Entry(f"#alert({name})", now, {"message": told}))
+        commands.append(Alert(told))
 
     def _end_waits(self, todo: list[Told], commands: list[Command]) -> bool:
         """Pending answers and pauses of a scope that turns back: their time is up."""
