@@ -103,8 +103,8 @@ def named(type_: Any) -> str:
     """A type as people write it: ``Payment``, ``list[int]``."""
     if type_ is type(None):
         return "None"
-    if isinstance(type_, type) and not getattr(type_, "__args__", None):
-        return type_.__qualname__.rpartition("<locals>.")[2]
+    if hasattr(type_, "__qualname__") and not getattr(type_, "__args__", None):
+        return str(type_.__qualname__).rpartition("<locals>.")[2]
     return str(type_).replace("typing.", "")
 
 
@@ -114,13 +114,14 @@ def misfit(value: Any, wanted: str, remedy: str = "") -> Misfit:
     return Misfit(f"{found} is no {wanted}", remedy)
 
 
-def unstorable(type_: Any, why: str) -> Form:
+def unstorable(type_: Any) -> Form:
     """A form of what cannot be written, that says so when it is tried."""
+    why = f"{named(type_)} is no attrs class, no dataclass and nothing else whose parts are known"
 
-    def refuse(value: Any) -> Any:
-        raise Misfit(f"{named(type(value))} {why}", _INSTEAD)
+    def refuse(_: Any) -> Any:
+        raise Misfit(why, _INSTEAD)
 
-    return Form(type_, KINDS, refuse, refuse, problem=f"{named(type_)} {why}")
+    return Form(type_, KINDS, refuse, refuse, problem=why)
 
 
 _INSTEAD = (

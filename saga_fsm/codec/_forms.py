@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import threading
 import types
 import typing
 from typing import Annotated, Any, ForwardRef, Literal, TypeVar, get_args, get_origin
@@ -31,16 +32,36 @@ class FormBook:
     def __init__(self, *, strict: bool = False) -> None:
         self._strict = strict
         self._known: dict[Any, Form] = {}
+        # Those that are being made, of which some may not be whole yet: no other thread sees them.
+        self._fresh: dict[Any, Form] = {}
+        self._deep = 0
+        self._lock = threading.RLock()
 
     def __call__(self, type_: Any) -> Form:
         """The form of a type; of one that cannot be written, a form that says so."""
         try:
             known = self._known.get(type_)
-        except TypeError:  # a Literal or an Annotated with something unhashable
+        except TypeError:  # an Annotated with something unhashable
             return self._make(type_)
-        if known is None:
-            known = self._known[type_] = self._make(type_)
-        return known
+        if known is not None:
+            return known
+        with self._lock:
+            return self._kept(type_)
+
+    def _kept(self, type_: Any) -> Form:
+        known = self._known.get(type_) or self._fresh.get(type_)
+        if known is not None:
+            return known
+        self._deep += 1
+        try:
+            made = self._fresh[type_] = self._make(type_)
+            if self._deep == 1:
+                self._known.update(self._fresh)
+            return made
+        finally:
+            self._deep -= 1
+            if not self._deep:
+                self._fresh.clear()
 
     def _make(self, type_: Any) -> Form:  # noqa: PLR0911 - one a sort of type
         origin = get_origin(type_)
@@ -63,19 +84,15 @@ class FormBook:
 
     def _class(self, type_: Any, kind: Any) -> Form:
         if not isinstance(kind, type):
-            return unstorable(type_, "is nothing that JSON could hold")
+            return unstorable(type_)
         if issubclass(kind, enum.Enum):
             return enumeration(kind)
         if not is_fielded(kind):
-            return unstorable(type_, "is no class whose fields are known")
+            return unstorable(type_)
         # Known before it is filled: a class may have itself in a field.
         form = Form(type_, _DICT, _unfilled, _unfilled)
-        self._known[type_] = form
-        try:
-            fielded(form, self, strict=self._strict)
-        except BaseException:
-            del self._known[type_]
-            raise
+        self._fresh[type_] = form
+        fielded(form, self, strict=self._strict)
         return form
 
 

@@ -36,10 +36,19 @@ class _Unknown(metaclass=_Endless):
 
 
 class _Names(dict[str, Any]):
-    """The names that an annotation may use; one that is not there is unknown, and no error."""
+    """
+    The names that an annotation may use; one that is not there is unknown, and no error.
+
+    Args:
+        around: those of the module, which come after what is put in.
+    """
+
+    def __init__(self, around: dict[str, Any]) -> None:
+        super().__init__()
+        self._around = around
 
     def __missing__(self, name: str) -> Any:
-        return getattr(builtins, name, _Unknown)
+        return self._around.get(name, getattr(builtins, name, _Unknown))
 
 
 # ---------------------------------------------------------------------- functions
@@ -148,8 +157,8 @@ def fields_of(type_: Any) -> dict[str, Any]:
     for kind in reversed(origin.__mro__):
         module = sys.modules.get(kind.__module__)
         names = _Names(vars(module) if module else {})
-        names.update(vars(kind).get("__annotations__", {}) and {kind.__name__: kind})
-        for name, annotation in vars(kind).get("__annotations__", {}).items():
+        names[kind.__name__] = kind
+        for name, annotation in inspect.get_annotations(kind).items():
             found = _resolved(annotation, names)
             hints[name] = _filled(Any if any(_unknown(found)) else found, given)
     return hints

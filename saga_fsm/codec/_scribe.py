@@ -30,7 +30,7 @@ _SORTS = {
     "decide": "given",
 }
 _FAILURES = frozenset({"rejected", "absent", "transient", "unknown", "exhausted", "chooser_failed"})
-_REMEMBERED = 1_024
+_REMEMBERED = 256
 
 
 class Scribe:
@@ -133,11 +133,7 @@ class Scribe:
         pen = self._events.get(event) or self._pen_of(event)
         if pen is None:
             return self._header(data) if event == "start" else self._other(event, data)
-        if self._ready:
-            ready = self._ready.pop(id(data), None)
-            if ready is not None and ready[1] is pen:
-                return ready[2]
-        return pen.write(data, look=False)
+        return self._admitted(pen, data) or pen.write(data, look=False)
 
     def read(self, event: str, text: str | None) -> Any:
         """
@@ -180,6 +176,10 @@ class Scribe:
         self._pens[kind, path] = pen
         return pen
 
+    def _admitted(self, pen: Pen, value: Any) -> str | None:
+        ready = self._ready.pop(id(value), None) if self._ready else None
+        return ready[2] if ready is not None and ready[1] is pen else None
+
     def _forget(self) -> None:
         for key in list(self._ready)[: _REMEMBERED // 2]:
             self._ready.pop(key, None)
@@ -191,7 +191,8 @@ class Scribe:
         assert pen is not None  # noqa: S101 - the input is a datum of every saga
         rest = {key: value for key, value in header.items() if key != "input"}
         given = header.get("input")
-        text = "null" if given is None else pen.write(given, look=True)
+        text = "null" if given is None else self._admitted(pen, given)
+        text = text or pen.write(given, look=True)
         if given is None or type(self.codec) is JsonCodec:
             told = text_of(rest)[:-1]
             return f'{told}, "input": {text}}}' if rest else f'{{"input": {text}}}'
