@@ -1,7 +1,7 @@
 """
 A real Postgres for tests: started on a free loopback port in a folder of its own, and gone after.
 
-``postgres_url`` is a new, empty database for one test, ``postgres`` the server of the session. A
+``postgres_url`` is an empty database for one test, ``postgres`` the server of the session. A
 test that stops or kills a server starts its own: ``with Postgres() as server: ...``. As root the
 server runs as ``nobody``; where there is ``setpriv`` it dies with the process that started it, also
 when that one is killed.
@@ -35,6 +35,14 @@ HINT = (
 _USER = "nobody"
 _READY = 60.0
 _TRIES = 5
+_END_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_SCHEMAS = r"""
+SELECT nspname FROM pg_namespace
+WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+"""
 
 
 class Postgres:
@@ -86,6 +94,14 @@ class Postgres:
         name = f"test_{os.getpid()}_{next(self._names)}"
         self._execute(f"CREATE DATABASE {name}")
         return name
+
+    def wipe(self, database: str) -> None:
+        """End whatever is connected to a database, and empty it: in a tenth of the time."""
+        with self._connect(database) as connection:
+            connection.execute(_END_OTHERS)
+            for (schema,) in connection.execute(_SCHEMAS).fetchall():
+                connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
+            connection.execute("CREATE SCHEMA public")
 
     def drop(self, database: str) -> None:
         """Remove a database, and end whatever is still connected to it."""
@@ -175,10 +191,10 @@ class Postgres:
         with self._connect() as connection:
             connection.execute(statement)
 
-    def _connect(self) -> Any:
+    def _connect(self, database: str = "postgres") -> Any:
         import psycopg
 
-        return psycopg.connect(self.url(), autocommit=True, connect_timeout=10)
+        return psycopg.connect(self.url(database), autocommit=True, connect_timeout=10)
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is None:
@@ -248,9 +264,13 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def _database(postgres: Postgres) -> str:
+    return postgres.create()
+
+
 @pytest.fixture
-def postgres_url(postgres: Postgres) -> Iterator[str]:
-    """A new, empty database, for one test."""
-    database = postgres.create()
-    yield postgres.url(database)
-    postgres.drop(database)
+def postgres_url(postgres: Postgres, _database: str) -> str:
+    """An empty database, for one test; whoever the test before left connected is gone."""
+    postgres.wipe(_database)
+    return postgres.url(_database)

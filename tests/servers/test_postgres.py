@@ -19,8 +19,25 @@ psycopg = pytest.importorskip("psycopg", reason=HINT)
 POSTGRES = pytest.mark.skipif(binaries() is None, reason=HINT)
 
 
-def test_each_test_has_a_database_of_its_own(postgres: Postgres, postgres_url: str) -> None:
-    """What one test writes, another does not see."""
+@pytest.mark.parametrize("time", [1, 2])
+def test_each_test_has_an_empty_database(postgres_url: str, time: int) -> None:
+    """What one test writes, or still holds, another does not see."""
+    left = psycopg.connect(postgres_url)
+    left.execute("CREATE SCHEMA mine CREATE TABLE theirs (n int)")
+    left.execute("CREATE TABLE mine (n int)")
+    left.commit()
+    left.execute("LOCK TABLE mine")
+    if time == 2:
+        left.close()
+    else:
+        _LEFT.append(left)
+
+
+_LEFT: list[object] = []
+
+
+def test_there_can_be_several_databases(postgres: Postgres, postgres_url: str) -> None:
+    """A test may have more than one, and they do not meet."""
     other = postgres.create()
     with psycopg.connect(postgres_url) as connection:
         connection.execute("CREATE TABLE mine (n int)")

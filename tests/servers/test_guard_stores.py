@@ -1,0 +1,329 @@
+"""The laws of the guard on every kind of connection that needs more than the standard library."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saga_fsm import Rejected, Transient
+from saga_fsm.guard import AsyncGuard, Guard, GuardError
+from tests.guard_laws import Brief, Laws, Shop, ctx_of, opened, sqlite_sql
+from tests.postgres import HINT
+
+
+psycopg = pytest.importorskip("psycopg", reason=HINT)
+sqlalchemy = pytest.importorskip("sqlalchemy", reason=HINT)
+dict_row = pytest.importorskip("psycopg.rows", reason=HINT).dict_row
+asyncio_ = pytest.importorskip("sqlalchemy.ext.asyncio", reason=HINT)
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@contextmanager
+def entered(block: Any, runner: asyncio.Runner) -> Iterator[Any]:
+    """Enter an asynchronous context manager where nothing can be awaited."""
+    given = runner.run(_call(block.__aenter__))
+    try:
+        yield given
+    except BaseException as error:
+        if not runner.run(_call(block.__aexit__, type(error), error, error.__traceback__)):
+            raise
+    else:
+        runner.run(_call(block.__aexit__, None, None, None))
+
+
+async def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    return await function(*arguments)
+
+
+def postgres_sql(url: str) -> Callable[[str], list[Any]]:
+    """SQL by the side, on Postgres."""
+
+    def sql(text: str) -> list[Any]:
+        with psycopg.connect(url) as connection:
+            cursor = connection.execute(text)
+            return cursor.fetchall() if cursor.description else []
+
+    return sql
+
+
+def alchemy(url: str) -> str:
+    """The same address for SQLAlchemy."""
+    return url.replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture
+def psycopg_shop(postgres_url: str) -> Iterator[Callable[[str], Shop]]:
+    """A shop for each way to a connection."""
+    from psycopg_pool import ConnectionPool
+
+    one = psycopg.connect(postgres_url, autocommit=True)
+
+    @contextmanager
+    def transaction() -> Iterator[Any]:
+        with one.transaction():
+            yield one
+
+    def write(on: Any, text: str) -> Any:
+        return getattr(on, "connection", on).execute(text)
+
+    with one, ConnectionPool(postgres_url, min_size=1, max_size=2) as pool:
+        ways: dict[str, Any] = {
+            "connect": lambda: psycopg.connect(postgres_url),
+            "autocommit": lambda: closing(psycopg.connect(postgres_url, autocommit=True)),
+            "dictionaries": lambda: psycopg.connect(postgres_url, row_factory=dict_row),
+            "pool": pool.connection,
+            "transaction": one.transaction,
+        }
+        yield lambda way: opened(
+            Shop(Guard(ways[way]), transaction, write, postgres_sql(postgres_url))
+        )
+
+
+class TestPsycopg(Laws):
+    past = "to_timestamp(1)"
+
+    @pytest.fixture
+    def shop(self, psycopg_shop: Callable[[str], Shop]) -> Shop:
+        return psycopg_shop("pool")
+
+
+class TestPsycopgWays(Brief):
+    @pytest.fixture(params=["connect", "autocommit", "dictionaries", "transaction"])
+    def shop(self, request: pytest.FixtureRequest, psycopg_shop: Callable[[str], Shop]) -> Shop:
+        return psycopg_shop(request.param)
+
+
+class TestAsyncPsycopg(Laws):
+    past = "to_timestamp(1)"
+
+    @pytest.fixture
+    def shop(self, postgres_url: str, runner: asyncio.Runner) -> Shop:
+        @asynccontextmanager
+        async def begin() -> AsyncIterator[Any]:
+            async with await psycopg.AsyncConnection.connect(postgres_url) as connection:
+                yield connection
+
+        sql = postgres_sql(postgres_url)
+        return opened(
+            Shop(AsyncGuard(begin), lambda: entered(begin(), runner), _execute, sql, runner)
+        )
+
+
+def _execute(on: Any, text: str) -> Any:
+    return on.execute(text)
+
+
+def _execute_text(on: Any, text: str) -> Any:
+    return on.execute(sqlalchemy.text(text))
+
+
+@contextmanager
+def alchemy_shop(url: str, sql: Any, way: str) -> Iterator[Shop]:
+    """A shop for each way to a connection."""
+    from sqlalchemy.orm import sessionmaker
+
+    engine = sqlalchemy.create_engine(url)
+    session = sessionmaker(engine)
+    begin = {
+        "connection": engine.begin,
+        "connect": engine.connect,
+        "session": session.begin,
+        "new session": session,
+    }[way]
+    own = session.begin if "session" in way else engine.begin
+    yield opened(Shop(Guard(begin), own, _execute_text, sql))
+    engine.dispose()
+
+
+class TestAlchemyOnSqlite(Laws):
+    @pytest.fixture
+    def shop(self, tmp_path: Path) -> Iterator[Shop]:
+        path = str(tmp_path / "shop.db")
+        with alchemy_shop(f"sqlite:///{path}", sqlite_sql(path), "connection") as shop:
+            yield shop
+
+
+class TestAlchemyOnPostgres(Laws):
+    past = "to_timestamp(1)"
+
+    @pytest.fixture
+    def shop(self, postgres_url: str) -> Iterator[Shop]:
+        with alchemy_shop(alchemy(postgres_url), postgres_sql(postgres_url), "session") as shop:
+            yield shop
+
+
+class TestAlchemyWays(Brief):
+    @pytest.fixture(params=["connection", "connect", "session", "new session"])
+    def shop(self, request: pytest.FixtureRequest, postgres_url: str) -> Iterator[Shop]:
+        sql = postgres_sql(postgres_url)
+        with alchemy_shop(alchemy(postgres_url), sql, request.param) as shop:
+            yield shop
+
+
+@contextmanager
+def async_alchemy_shop(url: str, runner: asyncio.Runner, way: str) -> Iterator[Shop]:
+    """A shop for each way to a connection."""
+    engine = asyncio_.create_async_engine(alchemy(url))
+    session = asyncio_.async_sessionmaker(engine)
+    begin = {
+        "connection": engine.begin,
+        "connect": engine.connect,
+        "session": session.begin,
+        "new session": session,
+    }[way]
+    own = session.begin if "session" in way else engine.begin
+    guard = AsyncGuard(begin)
+    yield opened(
+        Shop(guard, lambda: entered(own(), runner), _execute_text, postgres_sql(url), runner)
+    )
+    runner.run(engine.dispose())
+
+
+class TestAsyncAlchemy(Laws):
+    past = "to_timestamp(1)"
+
+    @pytest.fixture
+    def shop(self, postgres_url: str, runner: asyncio.Runner) -> Iterator[Shop]:
+        with async_alchemy_shop(postgres_url, runner, "session") as shop:
+            yield shop
+
+
+class TestAsyncAlchemyWays(Brief):
+    @pytest.fixture(params=["connection", "connect", "new session"])
+    def shop(
+        self, request: pytest.FixtureRequest, postgres_url: str, runner: asyncio.Runner
+    ) -> Iterator[Shop]:
+        with async_alchemy_shop(postgres_url, runner, request.param) as shop:
+            yield shop
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_a_stricter_level_says_transient_where_it_cannot_go_on(
+    postgres_url: str, level: str
+) -> None:
+    """A serialization failure is surely nothing: the next attempt answers the first's result."""
+    engine = sqlalchemy.create_engine(alchemy(postgres_url), isolation_level=level)
+    shop = opened(
+        Shop(Guard(engine.begin), engine.begin, _execute_text, postgres_sql(postgres_url))
+    )
+    ctx = ctx_of()
+    with pytest.raises(Transient, match="serialization failure"), engine.begin() as late:
+        # Its snapshot is older than what the other one commits.
+        _execute_text(late, "SELECT 1 FROM sales")
+        assert shop.take(ctx) == "sold"
+        shop.guard.within(late).act(ctx, shop.body(ctx))
+    assert shop.take(ctx) == "sold"
+    assert (shop.net(ctx), shop.bodies) == (1, 1)
+    engine.dispose()
+
+
+def test_a_lock_that_is_not_to_be_had_is_transient(postgres_url: str) -> None:
+    """With lock_timeout a second copy does not wait for ever, and surely did not land."""
+    shop = opened(
+        Shop(
+            Guard(lambda: psycopg.connect(postgres_url, options="-c lock_timeout=50")),
+            lambda: psycopg.connect(postgres_url),
+            _execute,
+            postgres_sql(postgres_url),
+        )
+    )
+    ctx = ctx_of()
+    with shop.own() as connection:
+        shop.guard.within(connection).act(ctx, shop.body(ctx))
+        with pytest.raises(Transient, match="lock timeout, nothing was written"):
+            shop.take(ctx)
+        with pytest.raises(Transient, match="lock timeout, nothing was written"):
+            shop.put_back(ctx)
+    assert (shop.net(ctx), shop.bodies, shop.take(ctx)) == (1, 1, "sold")
+
+
+def test_autocommit_is_refused_in_a_transaction_of_ones_own(postgres_url: str) -> None:
+    """There is none: row and effect would not be written together."""
+    engine = sqlalchemy.create_engine(alchemy(postgres_url), isolation_level="AUTOCOMMIT")
+    guard = Guard(engine.begin)
+    ctx = ctx_of()
+    with engine.connect() as connection, pytest.raises(GuardError, match="autocommit"):
+        guard.within(connection).act(ctx, lambda _: 1)
+    with pytest.raises(GuardError, match="autocommit"):
+        guard.create_table()
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        within = Guard(lambda: connection).within(connection)
+        with pytest.raises(GuardError, match="autocommit"):
+            within.act(ctx, lambda _: 1)
+    engine.dispose()
+
+
+def test_a_savepoint_is_no_transaction(postgres_url: str) -> None:
+    """What is rolled back with something else must not be answered."""
+    engine = sqlalchemy.create_engine(alchemy(postgres_url))
+    ctx = ctx_of()
+    Guard(engine.begin).create_table()
+    with psycopg.connect(postgres_url) as one:
+        one.execute("SELECT 1")
+        with pytest.raises(GuardError, match="savepoint within another"):
+            Guard(one.transaction).act(ctx, lambda _: 1)
+    with engine.begin() as two:
+        with pytest.raises(GuardError, match="savepoint within another"):
+            Guard(two.begin_nested).act(ctx, lambda _: 1)
+        two.begin_nested()
+        with pytest.raises(GuardError, match="savepoint within another"):
+            Guard(lambda: nullcontext(two)).act(ctx, lambda _: 1)
+    engine.dispose()
+
+
+def test_the_colours_are_told_apart(postgres_url: str) -> None:
+    """Each guard names the other where the connection is the other's."""
+    engine = asyncio_.create_async_engine(alchemy(postgres_url))
+    other = sqlalchemy.create_engine(alchemy(postgres_url))
+    with pytest.raises(GuardError, match=r"AsyncConnection is not for Guard\n  Use AsyncGuard"):
+        Guard(other.begin).within(engine.connect()).act(ctx_of(), lambda _: 1)
+    with other.connect() as connection, asyncio.Runner() as runner:
+        asked = AsyncGuard(engine.begin).within(connection).ask(ctx_of())
+        with pytest.raises(GuardError, match=r"Connection is not for AsyncGuard\n  Use Guard"):
+            runner.run(asked)
+    other.dispose()
+
+
+def test_a_session_forgets_what_was_rejected(postgres_url: str) -> None:
+    """Objects of a rejected body are not written by a later flush of the same session."""
+    from sqlalchemy import orm
+
+    class Model(orm.DeclarativeBase):
+        pass
+
+    class Sale(Model):
+        __tablename__ = "sale"
+        id = orm.mapped_column(sqlalchemy.Integer, primary_key=True)
+
+    engine = sqlalchemy.create_engine(alchemy(postgres_url))
+    Model.metadata.create_all(engine)
+    guard = Guard(orm.sessionmaker(engine).begin)
+    guard.create_table()
+
+    def sell(session: Any, number: int, *, refused: bool) -> int:
+        session.add(Sale(id=number))
+        if refused:
+            raise Rejected("sold out")
+        return number
+
+    with orm.Session(engine) as session, session.begin():
+        within = guard.within(session)
+        no = within.act(ctx_of("no"), lambda s: sell(s, 1, refused=True))
+        yes = within.act(ctx_of("yes"), lambda s: sell(s, 2, refused=False))
+        with pytest.raises(sqlalchemy.exc.IntegrityError):
+            within.act(ctx_of("twice"), lambda s: sell(s, 2, refused=False))
+    assert (no.landed, yes.landed) == (False, True)
+    sql = postgres_sql(postgres_url)
+    assert sql("SELECT id FROM sale") == [(2,)]
+    assert sql("SELECT count(*) FROM saga_guard") == [(2,)]
+    engine.dispose()
