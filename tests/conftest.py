@@ -10,6 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.postgres import postgres, postgres_url
+
+
+# The fixtures that any test may ask for.
+__all__ = ["postgres", "postgres_url"]
 
 _TYPING = Path(__file__).parent / "typing"
 
