@@ -391,6 +391,11 @@ class ConcurrentAppendError(JournalError):
     actual: int
 
     def __str__(self) -> str:
+        if self.actual == self.expected:
+            return (
+                f"run '{self.run_id}' is there already, and has no entry yet\n"
+                "  Another has stored it; whoever claims it, starts it."
+            )
         return (
             f"run '{self.run_id}' is at entry {self.actual}, not {self.expected}\n"
             "  Another owner went on with it; drop this one's work and read the journal again."
@@ -431,16 +436,26 @@ class MachineChangedError(JournalError):
 
 @attrs.define(auto_exc=True, kw_only=True)
 class StoreUnavailableError(JournalError):
-    """The store cannot be written or reached for now: full, locked, gone. Nothing was changed."""
+    """
+    The store cannot be written or reached for now: full, locked, gone.
+
+    Args:
+        store: where it is, without credentials.
+        message: what it said.
+        unknown: whether what was asked may have been done; else nothing was changed.
+    """
 
     store: str
     message: str
+    unknown: bool = False
 
     def __str__(self) -> str:
-        return (
-            f"the journal {self.store} cannot be used now: {self.message}\n"
-            "  Nothing was changed. Mend it and try again; orchestrators go on by themselves."
+        outcome = (
+            "Whether it was written is not known: read the run, or bring the same again."
+            if self.unknown
+            else "Nothing was changed. Mend it and try again; orchestrators go on by themselves."
         )
+        return f"the journal {self.store} cannot be used now: {self.message}\n  {outcome}"
 
 
 @attrs.define(auto_exc=True, kw_only=True)

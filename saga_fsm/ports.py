@@ -107,8 +107,7 @@ class Append:
         run_id: the run.
         entries: entries whose data is text or None.
         expected: how many entries the run has.
-        fence: the fence of the owner who appends; None where nobody owns the run, and its position
-            alone tells.
+        fence: the fence of the owner who appends.
         status: the run's from now on.
         unresolved: what is owed when stuck.
         waiting: steps whose answer somebody has to deliver.
@@ -122,7 +121,7 @@ class Append:
     run_id: str
     entries: Sequence[Entry]
     expected: int
-    fence: int | None
+    fence: int
     status: Status
     unresolved: Mapping[str, str] = attrs.field(factory=dict)
     waiting: Sequence[str] = ()
@@ -178,10 +177,12 @@ class Store(Journal, Protocol):
     A journal in which orchestrators share runs.
 
     Time in it is the store's own: a lease ends by one clock for all. All methods may be called from
-    several threads. Data of entries is text or None.
+    several threads. Data of entries is text or None. Text that not every store can hold (NUL, half
+    a surrogate pair, an id of more than 500 characters) is refused with a SagaError by all.
 
     Each method may raise:
-        StoreUnavailableError: full, locked, or not reached; nothing was changed, try again.
+        StoreUnavailableError: full, locked, or not reached; try again. Nothing was changed, unless
+            it says that this is not known.
         StoreBrokenError: what is stored cannot be read as a journal of this version.
     """
 
@@ -189,7 +190,9 @@ class Store(Journal, Protocol):
         """
         Carry out each append, all of its entries or none; durable on return.
 
-        They share one commit, whoever else waits for one.
+        They share one commit, whoever else waits for one. After a StoreUnavailableError that does
+        not know the outcome, the same objects may be brought again: what is written stays written
+        once, and counts as carried out.
 
         Returns:
             For each None, or why it was not carried out: ``ConcurrentAppendError`` (its position,
@@ -215,6 +218,8 @@ class Store(Journal, Protocol):
     ) -> Sequence[Claim]:
         """
         Take runs that are due and whose owner, if any, is gone: those due longest first.
+
+        An owner is gone when its lease is over, or when it never had one.
 
         Args:
             owner: who takes them; it has to have beaten.

@@ -34,15 +34,19 @@ class Group:
 
     Args:
         carry_out: writes appends in one transaction, durably.
+        name: of the store, for errors.
     """
 
-    def __init__(self, carry_out: Callable[[Sequence[Append]], Results]) -> None:
+    def __init__(self, carry_out: Callable[[Sequence[Append]], Results], name: str) -> None:
+        self._name = name
         self._carry_out = carry_out
         self._place = threading.Lock()
         self._brought: deque[_Ticket] = deque()
 
     def commit(self, appends: Sequence[Append]) -> Results:
         """Have appends written, by this thread or by another."""
+        if not appends:
+            return []
         ticket = _Ticket(appends)
         self._brought.append(ticket)
         with self._place:
@@ -59,13 +63,22 @@ class Group:
         except (StoreUnavailableError, StoreBrokenError) as error:
             for ticket in tickets:
                 ticket.error = error
-        except BaseException as error:  # noqa: BLE001 - raised again where it belongs
+        except Exception as error:  # noqa: BLE001 - raised again where it belongs
             # What one has brought cannot be written at all; the others shall not suffer for it.
             if len(tickets) == 1:
                 tickets[0].error = error
                 return
             for ticket in tickets:
                 self._write([ticket])
+        except BaseException as error:
+            # A signal ends this thread's wait; whether it was written, the others have to ask.
+            for ticket in tickets:
+                ticket.error = StoreUnavailableError(
+                    store=self._name,
+                    message=f"the thread that wrote was stopped by {type(error).__name__}",
+                    unknown=True,
+                )
+            raise
         else:
             begin = 0
             for ticket in tickets:

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from saga_fsm.machine import Status
-from saga_fsm.ports import Run
+from saga_fsm.ports import Append, Birth, Entry, Run
 
 
 _FOLDER = files("saga_fsm.journals") / "sql"
@@ -57,3 +57,34 @@ def shown(value: Mapping[str, str] | Sequence[str]) -> str:
     if not value:
         return "{}" if isinstance(value, Mapping) else "[]"
     return json.dumps(dict(value) if isinstance(value, Mapping) else list(value))
+
+
+def lone(run_id: str, entries: Sequence[Entry], standing: tuple[Any, ...] | None) -> Append:
+    """
+    Make the append of who writes a run without an orchestrator.
+
+    Args:
+        run_id: the run.
+        entries: what is new.
+        standing: position, fence and status of the run; None when there is none.
+    """
+    if standing is None:
+        return Append(run_id, entries, 0, 0, Status.RUNNING, birth=Birth(run_id, "", "", ""))
+    position, fence, status = standing[:3]
+    return Append(run_id, entries, position, fence, Status(status))
+
+
+def driver_of(given: Any) -> Any:
+    """
+    Give the driver's connection behind an SQLAlchemy Session or Connection; others as they are.
+
+    Its transaction has begun then, as with SQLAlchemy's own first statement.
+    """
+    if callable(getattr(given, "connection", None)):  # a Session
+        given = given.connection()
+    pooled = getattr(given, "connection", None)
+    if pooled is None or not hasattr(pooled, "driver_connection"):
+        return given
+    if not given.in_transaction():
+        given.begin()
+    return pooled.driver_connection

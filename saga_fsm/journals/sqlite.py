@@ -25,14 +25,14 @@ from typing import Any
 from saga_fsm.errors import (
     ConcurrentAppendError,
     JournalError,
-    LeaseLostError,
     SagaError,
     StoreBrokenError,
     StoreUnavailableError,
     UnknownRunError,
 )
+from saga_fsm.journals._checks import holdable, nameable, owning, refused, writable
 from saga_fsm.journals._group import Group
-from saga_fsm.journals._sql import run_of, shown, statements, versions
+from saga_fsm.journals._sql import driver_of, lone, run_of, shown, statements, versions
 from saga_fsm.machine import Status
 from saga_fsm.ports import Append, Birth, Claim, Entry, Run, Word
 
@@ -61,9 +61,6 @@ class SqliteJournal:
         StoreBrokenError: it is no SQLite file, is damaged, or is of a newer version.
     """
 
-    #: Data of entries is text: a run writes its values as such.
-    keeps_text = True
-
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -75,7 +72,7 @@ class SqliteJournal:
         self._busy = busy
         self._now = now
         self._pid = os.getpid()
-        self._group = Group(self._carry_out)
+        self._group = Group(self._carry_out, str(self.path))
         # All writing by one connection, one thread at a time; reading by others.
         self._lock = threading.Lock()
         self._readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
@@ -96,17 +93,19 @@ class SqliteJournal:
 
         A run that is written in this way is nobody's: no orchestrator takes it up.
         """
-        found = self.find(run_id) if expected else None
-        birth = None if expected else Birth(run_id, "", "", "")
-        status = Status.RUNNING if found is None else found[0].status
-        one = Append(run_id, entries, expected, None, status, birth=birth)
-        (error,) = self.commit([one])
+        standing = self._standing(run_id) if expected else None
+        position = 0 if standing is None else standing[0]
+        if position != expected:
+            raise ConcurrentAppendError(run_id=run_id, expected=expected, actual=position)
+        (error,) = self.commit([lone(run_id, entries, standing)])
         if error is not None:
             raise error
         return expected + len(entries)
 
     def commit(self, appends: Sequence[Append]) -> list[JournalError | None]:
         """Carry out each append, all of its entries or none; durable on return."""
+        for append in appends:
+            writable(append)
         return self._group.commit(appends)
 
     def _carry_out(self, appends: Sequence[Append]) -> list[JournalError | None]:
@@ -119,21 +118,21 @@ class SqliteJournal:
         after = position + len(append.entries)
         lists = shown(append.unresolved), shown(append.waiting)
         status, owner = append.status.value, append.owner
-        # A run that somebody has is due at once, should its owner be gone.
-        due = now if owner else append.due
         if append.birth is not None:
             born = append.birth
-            facts = (born.run_id, born.saga, born.fingerprint, born.digest, None)
+            # A run that somebody has is due at once, should its owner be gone.
+            due = now if owner else append.due
+            facts = (append.run_id, born.saga, born.fingerprint, born.digest, None)
             row = db.execute(
                 _SQL["born"], (*facts, status, now, now, *lists, after, owner, due)
             ).fetchone()
         else:
+            moved = (after, status, now, *lists, owner, append.due)
             key = (append.run_id, position, append.fence)
-            row = db.execute(
-                _SQL["moved"], (after, status, now, *lists, owner, due, *key)
-            ).fetchone()
+            row = db.execute(_SQL["moved"], (*moved, *key)).fetchone()
         if row is None:
-            return self._refused(db, append)
+            standing = db.execute(_SQL["standing"], (append.run_id,)).fetchone()
+            return refused(append, standing)
         for entry in append.entries:
             position += 1
             db.execute(_SQL["entry"], (row[0], position, entry.event, entry.at, entry.data))
@@ -141,43 +140,68 @@ class SqliteJournal:
             db.execute(_SQL["answered"], (answer, number))
         return None
 
-    def _refused(self, db: sqlite3.Connection, append: Append) -> JournalError:
-        row = db.execute(_SQL["standing"], (append.run_id,)).fetchone()
-        position, fence = row or (0, 0)
-        if append.fence is not None and append.birth is None and fence not in {0, append.fence}:
-            return LeaseLostError(run_id=append.run_id, fence=append.fence, newer=fence)
-        return ConcurrentAppendError(
-            run_id=append.run_id, expected=append.expected, actual=position
-        )
+    def _standing(self, run_id: str) -> tuple[Any, ...] | None:
+        """Position, fence and status of a run."""
+        with self._reading() as db:
+            row: tuple[Any, ...] | None = db.execute(_SQL["standing"], (run_id,)).fetchone()
+        return row
 
-    def enter(self, birth: Birth, *, within: sqlite3.Connection | None = None) -> bool:
-        """Store a run for others to carry out; in the caller's own transaction with ``within``."""
+    def enter(self, birth: Birth, *, within: Any = None) -> bool:
+        """
+        Store a run for others to carry out.
+
+        Args:
+            birth: with the input as text.
+            within: a sqlite3 connection, or an SQLAlchemy Connection or Session on one, to this
+                file: the run is stored in its transaction, and with it or not at all.
+
+        Returns:
+            Whether it is new.
+        """
+        nameable(birth.run_id, birth.saga, birth.fingerprint, birth.digest)
+        holdable(birth.input)
         now = self._now()
         facts = (birth.run_id, birth.saga, birth.fingerprint, birth.digest, birth.input)
         fields = (*facts, Status.NEW.value, now, now, "{}", "[]", 0, "", now)
         if within is not None:
-            return self._within(within, fields)
+            cursor = self._within(within)
+            return cursor.execute(_SQL["born"], fields).fetchone() is not None
         with self._writing() as db:
             return db.execute(_SQL["born"], fields).fetchone() is not None
 
-    def _within(self, connection: Any, fields: tuple[Any, ...]) -> bool:
+    def _within(self, given: Any) -> sqlite3.Cursor:
+        """Give a cursor of the caller's connection, in its transaction."""
+        connection = driver_of(given)
         if not isinstance(connection, sqlite3.Connection):
             raise SagaError(
-                f"within= is {type(connection).__name__}, and this journal is SQLite\n"
-                "  Give the sqlite3.Connection in whose transaction the run shall be stored."
+                f"within= is {type(given).__name__}, and this journal is SQLite\n"
+                "  Give the sqlite3.Connection, or the SQLAlchemy Session or Connection, in whose "
+                "transaction the run shall be stored."
             )
-        files = {row[2] for row in connection.execute("PRAGMA database_list")}
+        # Python 3.12 has a second way to say it: `autocommit`.
+        alone = (
+            connection.isolation_level is None and getattr(connection, "autocommit", 0) is not False
+        )
+        if alone and not connection.in_transaction:
+            raise SagaError(
+                "within= is a connection in autocommit mode, outside of a transaction\n"
+                "  Nothing would hold the run and your own rows together: execute BEGIN first."
+            )
+        cursor = sqlite3.Cursor(connection)
+        cursor.row_factory = None
+        files = {row[2] for row in cursor.execute("PRAGMA database_list")}
         if str(self.path.resolve()) not in files:
             raise SagaError(
                 f"within= is a connection to another database, not to {self.path}\n"
                 "  A transaction spans one database: keep the journal in the same file."
             )
-        return connection.execute(_SQL["born"], fields).fetchone() is not None
+        return cursor
 
     # ------------------------------------------------------------------ owners
 
     def claim(self, owner: str, machines: Collection[tuple[str, str]], limit: int) -> list[Claim]:
         """Take runs that are due and whose owner, if any, is gone: those due longest first."""
+        owning(owner)
         now = self._now()
         # Most of the time nothing is due, and then nobody has to wait for the writer's place.
         with self._reading() as db:
@@ -194,11 +218,13 @@ class SqliteJournal:
 
     def beat(self, owner: str, lease: float) -> None:
         """Say that an owner lives: what it has is its own for so many seconds more."""
+        owning(owner)
         with self._writing() as db:
             db.execute(_SQL["beat"], (owner, self._now() + lease))
 
     def retire(self, owner: str) -> None:
         """Say that an owner is gone: what it has is everybody's, at once."""
+        owning(owner)
         with self._writing() as db:
             db.execute(_SQL["released"], (self._now(), owner))
             db.execute(_SQL["gone"], (owner,))
@@ -257,10 +283,11 @@ class SqliteJournal:
         self, run_id: str, word: str, data: str | None = None, *, by: str = "", note: str = ""
     ) -> int:
         """Say something to a run; who has it, or takes it, will hear."""
+        holdable(word, data, by, note)
         now = self._now()
         with self._writing() as db:
             row = db.execute(_SQL["post"], (word, data, by, note, now, run_id)).fetchone()
-            db.execute(_SQL["wake"], (now, run_id))
+            db.execute(_SQL["wake"], {"now": now, "run_id": run_id})
         if row is None:
             raise UnknownRunError(run_id=run_id, store=str(self.path))
         return int(row[0])

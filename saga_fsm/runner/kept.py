@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from saga_fsm.errors import LeaseLostError
 from saga_fsm.machine import Status
 from saga_fsm.ports import Append, Birth, Clock, Entry, Store
 from saga_fsm.runner.driver import Driver
@@ -33,6 +34,7 @@ class Kept:
         self._part = part
         self._driver = driver
         self._clock = clock
+        self._fence = 1
 
     def read(self, run_id: str) -> tuple[Entry, ...]:
         """All entries of the run, as they were."""
@@ -48,7 +50,7 @@ class Kept:
             run_id,
             part.written(entries),
             expected,
-            1 if birth is not None else None,
+            self._fence,
             status,
             driver.machine.unresolved(driver.facts.state) if stuck else {},
             tuple(driver.facts.pending),
@@ -56,6 +58,10 @@ class Kept:
             due=None if status.resting else self._clock.now() + _ALONE,
         )
         (error,) = self._store.commit([append])
+        if isinstance(error, LeaseLostError):
+            # Others have had it in between; nobody has written since, or its position tells.
+            self._fence = append.fence = error.newer
+            (error,) = self._store.commit([append])
         if error is not None:
             raise error
         return expected + len(entries)

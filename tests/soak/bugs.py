@@ -29,10 +29,9 @@ def intent_not_written() -> None:
 
 def fence_ignored() -> None:
     """Whoever writes, writes: neither the position nor the fence is compared."""
-    sqlite._SQL["moved"] = sqlite._SQL["moved"].replace(
-        "WHERE run_id = ? AND position = ? AND fence = coalesce(?, fence)",
-        "WHERE run_id = ? AND ? >= 0 AND coalesce(?, fence) >= 0",
-    )
+    moved = sqlite._SQL["moved"]
+    sqlite._SQL["moved"] = moved.replace("position = ?9 AND fence = ?10", "?9 + ?10 > 0")
+    assert sqlite._SQL["moved"] != moved
     sqlite._SQL["entry"] = sqlite._SQL["entry"].replace("INSERT", "INSERT OR REPLACE")
 
 

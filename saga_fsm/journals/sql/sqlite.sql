@@ -9,8 +9,10 @@ RETURNING number;
 
 -- name: moved
 UPDATE saga_runs
-SET position = ?, status = ?, updated = ?, unresolved = ?, waiting = ?, owner = ?, due = ?, input = NULL
-WHERE run_id = ? AND position = ? AND fence = coalesce(?, fence)
+SET position = ?1, status = ?2, updated = ?3, unresolved = ?4, waiting = ?5, owner = ?6,
+    input = CASE WHEN ?1 > 0 THEN NULL ELSE input END,
+    due = CASE WHEN ?6 = '' THEN ?7 WHEN ?6 = owner THEN due ELSE ?3 END
+WHERE run_id = ?8 AND position = ?9 AND fence = ?10
 RETURNING number;
 
 -- name: entry
@@ -20,7 +22,7 @@ INSERT INTO saga_entries (run, position, event, at, data) VALUES (?, ?, ?, ?, ?)
 UPDATE saga_words SET answer = ? WHERE number = ? AND answer IS NULL;
 
 -- name: standing
-SELECT position, fence FROM saga_runs WHERE run_id = ?;
+SELECT position, fence, status FROM saga_runs WHERE run_id = ?;
 
 -- name: read
 SELECT e.event, e.at, e.data
@@ -28,20 +30,34 @@ FROM saga_runs r JOIN saga_entries e ON e.run = r.number
 WHERE r.run_id = ? ORDER BY e.position;
 
 -- name: any_due
-WITH owners AS (SELECT DISTINCT owner FROM saga_runs WHERE due IS NOT NULL AND owner <> '')
+-- An owner without a lease is gone. There are few owners: each is looked up in the index once.
+WITH RECURSIVE owners (owner) AS (
+    SELECT min(owner) FROM saga_runs WHERE due IS NOT NULL AND owner > ''
+    UNION ALL
+    SELECT (SELECT min(r.owner) FROM saga_runs r WHERE r.due IS NOT NULL AND r.owner > o.owner)
+    FROM owners o WHERE o.owner IS NOT NULL
+)
 SELECT EXISTS (SELECT 1 FROM saga_runs WHERE owner = '' AND due <= :now)
     OR EXISTS (
-        SELECT 1 FROM owners
-        WHERE owner NOT IN (SELECT owner FROM saga_owners WHERE until >= :now)
+        SELECT 1 FROM owners o WHERE o.owner IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM saga_owners w WHERE w.owner = o.owner AND w.until >= :now)
     );
 
--- An owner of whom nothing is known is gone too: it slept, was forgotten, and died awake.
 -- name: due
+WITH RECURSIVE owners (owner) AS (
+    SELECT min(owner) FROM saga_runs WHERE due IS NOT NULL AND owner > ''
+    UNION ALL
+    SELECT (SELECT min(r.owner) FROM saga_runs r WHERE r.due IS NOT NULL AND r.owner > o.owner)
+    FROM owners o WHERE o.owner IS NOT NULL
+)
 SELECT run_id, saga, fingerprint, status, started, updated, unresolved, waiting, position, owner, fence, input
 FROM saga_runs
 WHERE due IS NOT NULL
   AND ((owner = '' AND due <= :now)
-       OR owner <> '' AND owner NOT IN (SELECT owner FROM saga_owners WHERE until >= :now))
+       OR owner IN (
+           SELECT o.owner FROM owners o WHERE o.owner IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM saga_owners w WHERE w.owner = o.owner AND w.until >= :now)
+       ))
   AND EXISTS (
       SELECT 1 FROM json_each(:machines) m
       WHERE m.value ->> 0 = saga AND m.value ->> 1 = fingerprint
@@ -63,8 +79,7 @@ UPDATE saga_runs SET owner = '', due = ? WHERE owner = ? AND due IS NOT NULL;
 DELETE FROM saga_owners WHERE owner = ?;
 
 -- name: bury
-DELETE FROM saga_owners
-WHERE until < ? AND NOT EXISTS (SELECT 1 FROM saga_runs r WHERE r.owner = saga_owners.owner AND r.due IS NOT NULL);
+DELETE FROM saga_owners WHERE until < ?;
 
 -- name: find
 SELECT run_id, saga, fingerprint, status, started, updated, unresolved, waiting, position, owner, digest
@@ -80,7 +95,8 @@ SELECT number, ?, ?, ?, ?, ? FROM saga_runs WHERE run_id = ?
 RETURNING number;
 
 -- name: wake
-UPDATE saga_runs SET due = ? WHERE run_id = ? AND owner = '';
+-- Whoever waits longest is taken first: a word does not put a run behind others.
+UPDATE saga_runs SET due = min(coalesce(due, :now), :now) WHERE run_id = :run_id AND owner = '';
 
 -- name: posted
 SELECT w.number, r.run_id, w.word, w.data, w.by, w.note, w.at
