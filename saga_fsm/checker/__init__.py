@@ -133,11 +133,11 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     network = network_of(layout, machine, crashes=not left_out >= _REMOVABLE)
     asked = _asked(layout, network, properties)
     beside = _beside(saga, instances, against)
-    explored = explore(Subject(layout, network), engine, bounds, progress)
+    keeping = None if asked is None else asked.keeping
+    explored = explore(Subject(layout, network, keeping), engine, bounds, progress)
     answers = Answers()
     if asked is not None:
-        told = explored.interrupted
-        answers = asked.answers(limit=limit, progress=progress, interrupted=told)
+        answers = asked.answers(bounds, explored=explored, progress=progress)
     together = None
     if beside is not None and not (explored.interrupted or answers.interrupted):
         together = beside.together(limit, progress)
@@ -214,7 +214,7 @@ def _report(
         transitions=explored.transitions,
         depth=explored.depth,
         engine=explored.engine,
-        reductions=explored.reductions,
+        reductions=(*explored.reductions, *answers.notes),
         fairness=_FAIRNESS,
         faults=tuple(fault for fault in _FAULTS if fault not in left_out),
         without=tuple(sorted(left_out)),

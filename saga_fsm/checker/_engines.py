@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import attrs
 
@@ -15,6 +15,9 @@ from saga_fsm.ports import Progress
 from saga_fsm.product import UP, Network
 
 
+if TYPE_CHECKING:
+    from saga_fsm.checker._graphs import Keeping
+
 # More states than this are searched faster whole levels at a time.
 _SCOUTED = 20_000
 # More than this take long enough to ask first whether the saga can be put together.
@@ -22,10 +25,18 @@ _WHOLE = 1_000_000
 
 
 class Subject(NamedTuple):
-    """A saga, laid out, and its network."""
+    """
+    A saga to be searched.
+
+    Args:
+        layout: it, laid out.
+        network: machine and environment.
+        keeping: searches that keep their graph, where it is asked for afterwards.
+    """
 
     layout: Layout
     network: Network
+    keeping: Keeping | None = None
 
 
 Engine: TypeAlias = Callable[[Subject, Bounds, Progress | None], Explored]
@@ -74,10 +85,14 @@ def _beyond(scouted: Explored, progress: Progress) -> Progress:
 
 
 def _scout(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    if subject.keeping is not None:
+        return subject.keeping.scout(subject.network, bounds, progress)
     return search(subject.network, limit=bounds.limit, memory=bounds.memory, progress=progress)
 
 
 def _explicit(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    if subject.keeping is not None:
+        return subject.keeping.explicit(subject.network, bounds, progress)
     if find_spec("numba") is not None:
         from saga_fsm.checker import _compiled
 

@@ -72,11 +72,13 @@ class Answers:
         findings: those that fail, those that hold, and what makes an answer worth little.
         decided: whether each of them was answered.
         interrupted: the user ended the search.
+        notes: what was explored besides the search, and why.
     """
 
     findings: tuple[Finding, ...] = ()
     decided: bool = True
     interrupted: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -93,7 +95,8 @@ class Report:
         transitions: how many moves between them; None where the engine does not count them.
         depth: levels of the search; None where it has none.
         engine: who searched.
-        reductions: what was left out because it comes to the same, and what could not be.
+        reductions: what was left out because it comes to the same, and what could not be; what was
+            explored more than once, and why.
         fairness: which runs count as never ending.
         faults: what could go wrong.
         without: what was left out on request; a saga is never called safe under fewer faults.
