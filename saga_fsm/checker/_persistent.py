@@ -32,12 +32,13 @@ It is sound where settling is confluent, as in each table that the compiler make
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 import attrs
 
 from saga_fsm.checker._independence import Bundle, Known, Settling, Taken, excluded, narrowed
+from saga_fsm.checker._symmetry import Branch, swap
 from saga_fsm.product import Guard, Network, Values
 
 
@@ -117,60 +118,71 @@ class Persistent:
 
     Args:
         network: whose.
+        groups: of branches that are alike: what was decided of one of them holds for all.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, groups: Sequence[Sequence[Branch]] = ()) -> None:
         self.network = network
-        self.homes = homes_of(network)
+        self.homes = _aligned(homes_of(network), groups)
         self._commands = [Taken.of(one) for one in network.commands]
         self._settling = Settling(network.internal)
         self._forbidden = [one.guard for one in network.forbidden]
-        self._known: list[dict[tuple[int, ...], frozenset[int] | None]] = [{} for _ in self.homes]
+        self._own = [self._writing(home) for home, _ in self.homes]
+        self._known: list[dict[Local, frozenset[int] | None]] = [{} for _ in self.homes]
+        self._judged: list[dict[Local, bool]] = [{} for _ in self.homes]
 
     def enough(self, values: Values) -> frozenset[int] | None:
         """The numbers of the commands that are enough; None where all are to be taken."""
         # Who has come furthest goes on: so most others are still where they began.
-        begun = [number for number, home in enumerate(self.homes) if values[home.fields[0]]]
-        for number in sorted(begun, key=lambda n: values[self.homes[n].fields[0]], reverse=True):
-            home, known = self.homes[number], self._known[number]
+        begun = [number for number, (home, _) in enumerate(self.homes) if values[home.fields[0]]]
+        for number in sorted(begun, key=lambda n: values[self.homes[n][0].fields[0]], reverse=True):
+            home, known = self.homes[number][0], self._known[number]
             key = tuple(values[f] for f in (*home.fields, *home.hubs))
             if key not in known:
-                known[key] = self._decided(home, key)
+                known[key] = self._decided(number, key)
             if (found := known[key]) is not None:
                 return found
         return None
 
-    def _decided(self, home: Home, key: tuple[int, ...]) -> frozenset[int] | None:
-        own = {
-            n for n, x in enumerate(self._commands) if not x.writes.keys().isdisjoint(home.fields)
-        }
-        known = {f: frozenset({x}) for f, x in zip((*home.fields, *home.hubs), key, strict=True)}
-        known = self._pinned(home, known, own)
-        moves = [(n, self._commands[n]) for n in sorted(own)]
-        moves = [(n, one) for n, one in moves if not one.excluded(known)]
+    def _writing(self, home: Home) -> list[int]:
+        commands = enumerate(self._commands)
+        return [x for x, one in commands if not one.writes.keys().isdisjoint(home.fields)]
+
+    def _decided(self, number: int, key: Local) -> frozenset[int] | None:
+        home, like = self.homes[number]
+        judged = self._judged[like]
+        if key not in judged:
+            judged[key] = self._enough(like, key)
+        if not judged[key]:
+            return None
+        known = _there(home, key)
+        return frozenset(x for x in self._own[number] if not self._commands[x].excluded(known))
+
+    def _enough(self, number: int, key: Local) -> bool:
+        """Whether the moves of a home are enough, with this in it and its hubs."""
+        home, own = self.homes[number][0], self._own[number]
+        known = self._pinned(home, _there(home, key), own)
+        moves = [self._commands[x] for x in own if not self._commands[x].excluded(known)]
         if (
             not moves
-            or any(not one.asks.keys() | one.writes.keys() <= known.keys() for _, one in moves)
+            or any(not one.asks.keys() | one.writes.keys() <= known.keys() for one in moves)
             or any(
                 not row.excluded(known) and not row.writes.keys().isdisjoint(home.fields)
                 for row in self._settling.rows
             )
             or not excluded(self.network.rest, known)
         ):
-            return None
-        for _, move in moves:
+            return False
+        others = [x for number, x in enumerate(self._commands) if number not in own]
+        for move in moves:
             bundle = self._settling.bundle(move, known)
             if any(self._seen(bundle, guard, known) for guard in self._forbidden):
-                return None
-            if any(
-                self._meets(bundle, other, known)
-                for number, other in enumerate(self._commands)
-                if number not in own
-            ):
-                return None
-        return frozenset(number for number, _ in moves)
+                return False
+            if any(self._meets(bundle, other, known) for other in others):
+                return False
+        return True
 
-    def _pinned(self, home: Home, known: Known, own: set[int]) -> Known:
+    def _pinned(self, home: Home, known: Known, own: Sequence[int]) -> Known:
         """What others cannot change as long as none of a home's own commands is taken."""
         others = [x for number, x in enumerate(self._commands) if number not in own]
         others += self._settling.rows
@@ -203,8 +215,20 @@ class Persistent:
             return False
         return not self._settling.bundle(bundle.members[0], there).independent(beside)
 
-    def table(self) -> Iterator[tuple[Home, tuple[int, ...], Sequence[int] | None]]:
-        """What was decided until now."""
-        for home, known in zip(self.homes, self._known, strict=True):
-            for key, found in known.items():
-                yield home, key, None if found is None else sorted(found)
+
+def _there(home: Home, key: Local) -> Known:
+    return {f: frozenset({x}) for f, x in zip((*home.fields, *home.hubs), key, strict=True)}
+
+
+def _aligned(homes: Sequence[Home], groups: Sequence[Sequence[Branch]]) -> list[tuple[Home, int]]:
+    """Each home with the number of the one that is decided in its place: that of a first branch."""
+    numbers = {home.fields: number for number, home in enumerate(homes)}
+    found = list(zip(homes, range(len(homes)), strict=True))
+    for first, *others in groups:
+        for branch in others:
+            swapped = swap(first, branch)
+            for home in homes:
+                if home.fields[0] in first:
+                    image = Home(*(tuple(swapped.get(f, f) for f in part) for part in home))
+                    found[numbers[image.fields]] = (image, numbers[home.fields])
+    return found

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._cores import Cores, Node
+from saga_fsm.checker._orbits import Orbits
 from saga_fsm.checker._search import (
     LIVELOCK,
     TELL,
@@ -17,7 +18,7 @@ from saga_fsm.checker._search import (
     reached_by,
     taken_up,
 )
-from saga_fsm.checker._symmetry import Orbits, alike, rows_alike
+from saga_fsm.checker._symmetry import alike, rows_alike
 from saga_fsm.checker._traces import Breach, trace
 from saga_fsm.path import Path
 from saga_fsm.ports import Progress

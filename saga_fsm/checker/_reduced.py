@@ -75,7 +75,7 @@ class Reduced(Quotient):
         alive = without_takeovers(network)
         self._crash_free = alive is not None
         super().__init__(without_impossible(alive or network), bounds, progress)
-        self._persistent = Persistent(self.network)
+        self._persistent = Persistent(self.network, self.orbits.groups)
         self._entries_of: dict[frozenset[int] | None, Entries] = {None: self._entries}
         # Looked at in whole, whatever would be enough; in part, by their number.
         self._whole: set[Node] = set()
