@@ -107,10 +107,11 @@ def check(  # noqa: PLR0913 - what is checked, and how far
         memory: about how many bytes the search may take; None for as many as there are.
         engine: "scout" goes state by state, nearest first, and has the shortest run soonest;
             "explicit" takes whole levels at once, by NumPy; "symmetric" takes branches that are
-            alike for one another; "symbolic" takes sets of states (extra ``symbolic``); "compose"
-            looks at each step beside most general others. "auto" lets the scout look at some
-            thousands of states, the explicit engine at more, where nothing was found, and composes
-            what is too large for that.
+            alike for one another and counts them all; "reduced" looks at as little as decides all
+            rules, by symmetry, partial order and what crashes come to; "symbolic" takes sets of
+            states (extra ``symbolic``); "compose" looks at each step beside most general others.
+            "auto" lets the scout look at some thousands of states, the explicit engine at more,
+            where nothing was found, and composes what is too large for that.
         properties: what is to hold besides, made by ``saga_fsm.properties``.
         instances: how many runs of it at once: what they do to each other on the resources that
             their steps declare, and which countermeasures would help (semantics.md 1.9).

@@ -106,7 +106,13 @@ def _explicit(subject: Subject, bounds: Bounds, progress: Progress | None) -> Ex
 def _symmetric(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
     from saga_fsm.checker._quotient import explore as explore_orbits
 
-    return explore_orbits(subject.network, limit=bounds.limit, progress=progress)
+    return explore_orbits(subject.network, bounds, progress=progress)
+
+
+def _reduced(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    from saga_fsm.checker._reduced import explore as explore_parts
+
+    return explore_parts(subject.network, bounds, progress=progress)
 
 
 def _symbolic(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
@@ -165,6 +171,7 @@ ENGINES: Final[dict[str, Engine]] = {
     "scout": _scout,
     "explicit": _explicit,
     "symmetric": _symmetric,
+    "reduced": _reduced,
     "symbolic": _symbolic,
     "compose": _compose,
 }

@@ -84,6 +84,11 @@ def search(
     return finished(exploring)
 
 
+def taken_up(states: int, moves: int, cores: Cores) -> int:
+    """About how many bytes so many states and moves between them take."""
+    return states * _STATE + moves * _MOVE + len(cores.codes) * cores.size * _CORE_FIELD
+
+
 class Exploration(Protocol):
     """A search that can be run, once, to its end or to an interrupt."""
 
@@ -236,14 +241,20 @@ class _Table(dict[int, Arrows]):
         return found
 
 
-class _Entries(dict[int, Entry]):
-    """What may happen in a core: per bits of memory that are asked for, a table."""
+class Entries(dict[int, Entry]):
+    """
+    What may happen in a core: per bits of memory that are asked for, a table.
 
-    __slots__ = ("_deaf", "_masks", "cores")
+    Args:
+        cores: whose.
+        only: numbers of the commands that are looked at; None for all.
+    """
 
-    def __init__(self, cores: Cores) -> None:
+    __slots__ = ("_deaf", "_masks", "_only", "cores")
+
+    def __init__(self, cores: Cores, only: frozenset[int] | None = None) -> None:
         super().__init__()
-        self.cores = cores
+        self.cores, self._only = cores, only
         self._masks = [_touched(cores, command) for command in cores.network.commands]
         # What does not change the core is the same in all cores where it can happen.
         self._deaf: dict[tuple[int, ...], _Table] = {}
@@ -251,6 +262,8 @@ class _Entries(dict[int, Entry]):
     def __missing__(self, core: int) -> Entry:
         groups: dict[int, list[Option]] = {}
         for option in self.cores.options(core):
+            if self._only is not None and option.command not in self._only:
+                continue
             groups.setdefault(self._masks[option.command], []).append(option)
         found = self[core] = tuple((mask, self._table(core, x)) for mask, x in groups.items())
         return found
@@ -298,7 +311,7 @@ class _Search:
         self.transitions = 0
         self.depth = 0
         self.breaches: dict[tuple[str, str], Breach] = {}
-        self._entries = _Entries(cores)
+        self._entries = Entries(cores)
 
     def run(self) -> bool:
         """Whether the search came to its end."""
@@ -351,8 +364,7 @@ class _Search:
         states, waiting = len(self.nodes), len(self.nodes) - len(self.ends)
         if self.progress is not None:
             self.progress(states, self.transitions, waiting, self.depth)
-        cores = len(self.cores.codes) * self.cores.size * _CORE_FIELD
-        if states * _STATE + len(self.targets) * _MOVE + cores > self.memory:
+        if taken_up(states, len(self.targets), self.cores) > self.memory:
             self.short_of = "memory"
         return not self.short_of
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from saga_fsm.properties import Property
 
 _INTERRUPTED = 130
-_ENGINES: Final = ["auto", "scout", "explicit", "symmetric", "symbolic", "compose"]
+_ENGINES: Final = ["auto", "scout", "explicit", "symmetric", "reduced", "symbolic", "compose"]
 _TEST: Final = '''"""
 {saga}: what saga-fsm check found, tried on the real runner and on your own world.
 
