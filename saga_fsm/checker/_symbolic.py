@@ -17,6 +17,7 @@ import attrs
 from saga_fsm.checker._actions import Action, Actions
 from saga_fsm.checker._bdd import NAMES, Diagrams, Set
 from saga_fsm.checker._cores import state_of
+from saga_fsm.checker._driving import Driving
 from saga_fsm.checker._rings import Rings
 from saga_fsm.checker._settling import Settling
 from saga_fsm.checker._traces import Breach
@@ -153,18 +154,12 @@ class _Exploring:
         self.network = diagrams.network
         self.limit = limit
         self.found: Set = diagrams.point(self.network.initial)
-        # States in which an internal command that writes what all share is enabled: they wait.
-        self.waiting: Set = diagrams.false
         self.meter = _Meter(diagrams, limit, progress)
         self.breaches: dict[tuple[str, str], Breach] = {}
         self.transitions: int | None = None
         self.shortest = True
         self.actions = actions
         self.settling = Settling(diagrams, actions.internal, self.meter.tick)
-        self._calls: Set = diagrams.false
-        for action in actions.internal:
-            if action.shared:
-                self._calls |= action.guard
         self._target: Set = None
         self.trail: list[Set] = []
         self._inside = _parts_of(self.network)
@@ -221,16 +216,8 @@ class _Exploring:
             return False
         self.settling.note(action, self.found)
         if action.wakes:
-            return self._keep(self.settling.settled(now, action.wakes, shared=False))
+            now = self.settling.quiet(now, action.wakes)
         return self._add(now)
-
-    def _keep(self, states: Set) -> bool:
-        """What is quiet is found; what all parts will hear waits for them."""
-        calling = states & self._calls
-        if calling != self.diagrams.false:
-            self.waiting |= calling
-            states &= ~calling
-        return self._add(states)
 
     def _add(self, states: Set) -> bool:
         before = self.found
@@ -246,17 +233,8 @@ class _Exploring:
     def _heard(self) -> bool:
         """What all parts hear, until nothing waits; whether something is new."""
         new = False
-        while self.waiting != self.diagrams.false:
-            for action in self.actions.internal:
-                if not action.shared:
-                    continue
-                here = self.waiting & action.guard
-                if here == self.diagrams.false:
-                    continue
-                self.waiting &= ~here
-                _, moved, woken = self.settling.moved(here, action)
-                settled = self.settling.settled(moved, woken, shared=False)
-                new |= self._keep(settled)
+        for states in self.settling.heard():
+            new |= self._add(states)
         return new
 
     # ------------------------------------------------------------------ what is wrong
@@ -316,7 +294,9 @@ class _Exploring:
             yield here & ~clean
 
     def _rest(self) -> None:
-        """I4: from every state a run can still come to rest (AG EF rest), found backwards."""
+        """I4: from every state a run can still come to rest (AG EF rest)."""
+        if Driving(self.actions, self.settling, self._inside).rest(self.found):
+            return
         diagrams, false = self.diagrams, self.diagrams.false
         rests = self.found & diagrams.guard(self.network.rest)
         plain = [x for path in sorted(self.actions.by_path) for x in self.actions.by_path[path]]
