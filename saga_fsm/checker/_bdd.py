@@ -53,11 +53,16 @@ class Diagrams:
         self.order = _order(network)
         self.place = {f: i for i, f in enumerate(self.order)}
         self.bits: dict[int, list[str]] = {}
+        # No set of states asks for a twin: they stand for what becomes of a bit.
+        self.twin: dict[str, str] = {}
         for f in self.order:
             width = (len(network.fields[f].values) - 1).bit_length()
             self.bits[f] = [f"x{f}.{j}" for j in range(width)]
-            self.bdd.declare(*self.bits[f])
-        self.width = len(self.bdd.vars)
+            for bit in self.bits[f]:
+                # Beside it, so that what was and what becomes are told apart in few nodes.
+                self.twin[bit] = f"{bit}'"
+                self.bdd.declare(bit, self.twin[bit])
+        self.width = len(self.twin)
         self.false: Set = self.bdd.false
         self.true: Set = self.bdd.true
         self._literals: dict[tuple[int, frozenset[int]], Set] = {}
@@ -65,7 +70,7 @@ class Diagrams:
 
     def lift(self) -> None:
         """Let the limit go: what was found until it is read."""
-        self.bdd.configure(**self._before)
+        self.bdd.configure(**{**self._before, "reordering": False})
 
     # ------------------------------------------------------------------ from words to diagrams
 
@@ -109,6 +114,25 @@ class Diagrams:
         """Where a command is enabled and leads into these states."""
         return self.bdd.let(assigned, states) & guard
 
+    def same(self, bits: Iterable[str]) -> Set:
+        """Where each of these bits is as its twin."""
+        found = self.true
+        for bit in reversed([*bits]):
+            found &= self.bdd.apply("<=>", self.bdd.var(bit), self.bdd.var(self.twin[bit]))
+        return found
+
+    def twinned(self, states: Set, bits: Iterable[str]) -> Set:
+        """The same, asked of the twins of these bits."""
+        return self.bdd.let({bit: self.twin[bit] for bit in bits}, states)
+
+    def leapt(self, states: Set, relation: Set, bits: list[str]) -> Set:
+        """What states become by a relation between some bits and their twins."""
+        if self._fused is not None:
+            now = self._fused(states, relation, bits)
+        else:
+            now = self.bdd.exist(bits, states & relation)
+        return self.bdd.let({self.twin[bit]: bit for bit in bits}, now)
+
     # ------------------------------------------------------------------ from diagrams to words
 
     def pick(self, states: Set) -> Values:
@@ -133,7 +157,8 @@ class Diagrams:
         return len(self.bdd)
 
     def _level(self, u: Set) -> int:
-        return self.width if u.var is None else int(u.level)
+        """Among the bits that states have; their twins stand between them."""
+        return self.width if u.var is None else int(u.level) // 2
 
     def _models(self, root: Set) -> int:
         """The models over the bits from a diagram's level on; a loop, for diagrams are deep."""
@@ -151,7 +176,7 @@ class Diagrams:
                 stack.extend(waiting)
                 continue
             stack.pop()
-            here = int(u.level) + 1
+            here = self._level(u) + 1
             counts[key] = (
                 u,
                 sum(

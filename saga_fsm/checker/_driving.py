@@ -52,10 +52,7 @@ class Driving:
         self.settling = settling
         self.inside = inside
         self.states: Set = self.diagrams.false
-        self._own: dict[str, list[int]] = {}
-        for f, field in enumerate(self.diagrams.network.fields):
-            path = "" if field.name.startswith("@") else field.name.lstrip("~")
-            self._own.setdefault(path, []).append(f)
+        self._own = actions.fields
         self._naming: dict[int, list[Command]] = {}
         self._writing: dict[int, list[Command]] = {}
         network = self.diagrams.network
@@ -93,8 +90,8 @@ class Driving:
         # Each application is one step nearer, but for what settling does.
         for _ in range(2 * len(aimed)):
             before = self.states
-            for one in aimed:
-                self._move(one)
+            for step in aimed:
+                self._move(step)
             if self.states == before:
                 break
         if not path:

@@ -18,6 +18,7 @@ from saga_fsm.checker._actions import Action, Actions
 from saga_fsm.checker._bdd import NAMES, Diagrams, Set
 from saga_fsm.checker._cores import state_of
 from saga_fsm.checker._driving import Driving
+from saga_fsm.checker._leaps import Leap, Leaps
 from saga_fsm.checker._rings import Rings
 from saga_fsm.checker._settling import Settling
 from saga_fsm.checker._traces import Breach
@@ -129,13 +130,15 @@ class _Meter:
         self.diagrams = diagrams
         self.limit = limit
         self.progress = progress
-        self.applied = 0
+        self.applied = self.due = 0
 
     def tick(self) -> None:
         """One more action is applied."""
         self.applied += 1
-        if self.applied % 64:
+        if self.applied < self.due:
             return
+        # To count nodes is dear: the more is done, the more rarely.
+        self.due += max(8, self.applied // 4)
         nodes = self.diagrams.live()
         if self.limit is not None and nodes > self.limit:
             raise _Over
@@ -160,6 +163,9 @@ class _Exploring:
         self.shortest = True
         self.actions = actions
         self.settling = Settling(diagrams, actions.internal, self.meter.tick)
+        self.leaps = Leaps(actions)
+        # By part: what was found when nothing more came of it.
+        self.complete: dict[str, Set] = {}
         self._target: Set = None
         self.trail: list[Set] = []
         self._inside = _parts_of(self.network)
@@ -167,6 +173,9 @@ class _Exploring:
     def run(self) -> None:
         """All of it: the states, what is broken in them, and whether each can come to rest."""
         self._saturate("")
+        for actions in self.actions.by_path.values():
+            for action in actions:
+                self.settling.note(action, self.found)
         self._count_transitions()
         self._look()
         self._rest()
@@ -177,11 +186,10 @@ class _Exploring:
         """Everything that what is in this part can do, until nothing is new."""
         own = self._of(path)
         if path not in self._inside:
-            again = True
-            while again:
-                again = False
-                for action in own:
-                    again |= self._fire(action)
+            while self.complete.get(path) != self.found:
+                self.complete[path] = self.found
+                for action in self._left(path):
+                    self._fire(action)
             return
         self._saturate_inside(path)
         again = True
@@ -207,6 +215,21 @@ class _Exploring:
                 return
             # Forwards runs go down the saga, the undo comes back up.
             inside = inside[::-1]
+
+    def _left(self, path: str) -> list[Action]:
+        """Let a part do all that it can do by itself; what is left for single steps."""
+        leap = None if self._target is not None else self.leaps.of(path)
+        if leap is None:
+            return self._of(path)
+        self.meter.tick()
+        now = self.diagrams.leapt(self.found, leap.relation, leap.bits)
+        if now & leap.clash != self.diagrams.false:
+            self.leaps.deny(path)
+            return self._of(path)
+        for action in leap.inner.values():
+            self.settling.note(action, now)
+        self._add(self.settling.quiet(now & ~leap.stirs, leap.wakes))
+        return leap.left
 
     def _fire(self, action: Action) -> bool:
         """Apply an action to all that was found; whether something is new."""
