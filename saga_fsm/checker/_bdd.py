@@ -146,7 +146,15 @@ class Diagrams:
 
     def count(self, states: Set) -> int:
         """How many states these are: exactly, where CUDD itself would count in doubles."""
-        return self._models(states) << self._level(states)
+        return self.count_below(states, 0)
+
+    def count_below(self, states: Set, level: int) -> int:
+        """How many ways the bits from a level on have to satisfy a set that asks no other."""
+        return self._models(states) << (self.level(states) - level)
+
+    def first(self, f: int) -> int:
+        """The level of the first bit of a field."""
+        return int(self.bdd.level_of_var(self.bits[f][0])) // 2
 
     def size(self, states: Set) -> int:
         """How many nodes the diagram of a set has."""
@@ -156,9 +164,13 @@ class Diagrams:
         """How many nodes there are in all."""
         return len(self.bdd)
 
-    def _level(self, u: Set) -> int:
-        """Among the bits that states have; their twins stand between them."""
+    def level(self, u: Set) -> int:
+        """Of a node among the bits that states have; their twins stand between them."""
         return self.width if u.var is None else int(u.level) // 2
+
+    def children(self, u: Set) -> tuple[Set, Set]:
+        """What is left of a set where its first bit is 0, and where it is 1."""
+        return (~u.low, ~u.high) if u.negated else (u.low, u.high)
 
     def _models(self, root: Set) -> int:
         """The models over the bits from a diagram's level on; a loop, for diagrams are deep."""
@@ -170,18 +182,18 @@ class Diagrams:
             if key in ends or key in counts:
                 stack.pop()
                 continue
-            low, high = (~u.low, ~u.high) if u.negated else (u.low, u.high)
+            low, high = self.children(u)
             waiting = [x for x in (low, high) if int(x) not in ends and int(x) not in counts]
             if waiting:
                 stack.extend(waiting)
                 continue
             stack.pop()
-            here = self._level(u) + 1
+            here = self.level(u) + 1
             counts[key] = (
                 u,
                 sum(
                     (ends[int(x)] if int(x) in ends else counts[int(x)][1])
-                    << (self._level(x) - here)
+                    << (self.level(x) - here)
                     for x in (low, high)
                 ),
             )

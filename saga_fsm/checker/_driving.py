@@ -15,23 +15,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from saga_fsm.checker._actions import Action, Actions
+from saga_fsm.checker._actions import Action
 from saga_fsm.checker._bdd import Diagrams, Set
+from saga_fsm.checker._leaps import Leap, Leaps
 from saga_fsm.checker._settling import Settling
 from saga_fsm.product import Command, Guard, Update
 
 
 # One command as one part sees it.
-_Seen = tuple[Guard, Update]
+_Seen: TypeAlias = tuple[Guard, Update]
+# An action, and where it is taken.
+_Step: TypeAlias = tuple[Set, Action]
 
 
-class _Aimed(NamedTuple):
-    """An action, where it brings its part nearer to rest."""
+class _Aim(NamedTuple):
+    """The actions of a part where they bring it nearer to rest; all of its own as one leap."""
 
-    guard: Set
-    action: Action
+    steps: list[_Step]
+    left: list[_Step]
+    leap: Leap | None
+    relation: Set
 
 
 class Driving:
@@ -39,14 +44,16 @@ class Driving:
     States on their way to rest.
 
     Args:
-        actions: of the network.
+        leaps: of the network.
         settling: of the same network; what it notes as taken is taken.
         inside: by the path of a block, or "" for all: the automata directly in it.
     """
 
     def __init__(
-        self, actions: Actions, settling: Settling, inside: Mapping[str, Sequence[str]]
+        self, leaps: Leaps, settling: Settling, inside: Mapping[str, Sequence[str]]
     ) -> None:
+        actions = leaps.actions
+        self.leaps = leaps
         self.actions = actions
         self.diagrams: Diagrams = actions.diagrams
         self.settling = settling
@@ -62,7 +69,7 @@ class Driving:
             for f in {f for f, _ in command.update}:
                 self._writing.setdefault(f, []).append(command)
         self._around: dict[tuple[int, ...], Counter[_Seen]] = {}
-        self._aimed: dict[str, list[_Aimed]] = {}
+        self._aims: dict[str, _Aim] = {}
 
     def rest(self, states: Set) -> bool:
         """Whether all of these were driven to rest; False leaves it open."""
@@ -84,13 +91,13 @@ class Driving:
         inside = self.inside.get(path, ())
         for one in inside if forwards else reversed(inside):
             self._drive(one, forwards=forwards)
-        aimed = self._aimed.get(path)
-        if aimed is None:
-            aimed = self._aimed[path] = list(self._aim(path))
+        aim = self._aims.get(path)
+        if aim is None:
+            aim = self._aims[path] = self._aim(path)
         # Each application is one step nearer, but for what settling does.
-        for _ in range(2 * len(aimed)):
+        for _ in range(2 * len(aim.steps) + 2):
             before = self.states
-            for step in aimed:
+            for step in aim.steps if aim.leap is None else self._leap(aim, aim.leap):
                 self._move(step)
             if self.states == before:
                 break
@@ -98,27 +105,43 @@ class Driving:
             for settled in self.settling.heard():
                 self.states |= settled
 
-    def _move(self, one: _Aimed) -> None:
-        diagrams, action = self.diagrams, one.action
-        now = diagrams.image(self.states, one.guard, action.written, action.cube)
+    def _move(self, step: _Step) -> None:
+        """One command, where it is nearer to rest."""
+        guard, action = step
+        diagrams = self.diagrams
+        now = diagrams.image(self.states, guard, action.written, action.cube)
         if now != diagrams.false:
-            self.states &= ~one.guard
+            self.states &= ~guard
             self.states |= self.settling.quiet(now, action.wakes)
+
+    def _leap(self, aim: _Aim, leap: Leap) -> list[_Step]:
+        """All that one part can do by itself; what is left for single steps."""
+        now = self.diagrams.leapt(self.states, aim.relation, leap.bits)
+        if now & leap.clash != self.diagrams.false:
+            return aim.steps
+        self.states = self.settling.quiet(now, (*leap.inner, *leap.wakes))
+        return aim.left
 
     # ------------------------------------------------------------------ which commands
 
-    def _aim(self, path: str) -> Iterator[_Aimed]:
+    def _aim(self, path: str) -> _Aim:
         """The actions of a part, each where it leads nearer to rest as the part sees it."""
         diagrams, false = self.diagrams, self.diagrams.false
-        own = self.actions.by_path.get(path, [])
-        rings = self._rings(path)
-        for action in own:
+        steps, rings = [], self._rings(path)
+        for action in self.actions.by_path.get(path, []):
             nearer, guard = rings[0], false
             for ring in rings[1:]:
                 guard |= diagrams.before(nearer, action.guard, action.assigned) & ring
                 nearer |= ring
             if guard != false:
-                yield _Aimed(guard, action)
+                steps.append((guard, action))
+        leap = None if path in self.inside else self.leaps.of(path)
+        if leap is None:
+            return _Aim(steps, steps, None, false)
+        bits = set(leap.bits)
+        own = [step for step in steps if set(step[1].written) <= bits]
+        left = [step for step in steps if not set(step[1].written) <= bits]
+        return _Aim(steps, left, leap, self.leaps.towards(leap, own))
 
     def _rings(self, path: str) -> list[Set]:
         """What the part can be in by its distance from where it may rest."""

@@ -16,6 +16,10 @@ from saga_fsm.checker._bdd import Diagrams, Set
 from saga_fsm.product import Command, Guard
 
 
+# How many rounds a part is driven in one leap.
+_FAR = 50
+
+
 class Leap(NamedTuple):
     """
     What a part can do by itself.
@@ -23,6 +27,7 @@ class Leap(NamedTuple):
     Args:
         relation: between its bits and their twins: what it was, and what it becomes.
         bits: its own.
+        go: where a step more may be taken at once.
         stirs: where one of its own internal actions is enabled: it is passing through.
         clash: where another internal action contradicts one of its own: it may not leap there.
         wakes: numbers of the internal actions of others that may be enabled afterwards.
@@ -32,6 +37,7 @@ class Leap(NamedTuple):
 
     relation: Set
     bits: list[str]
+    go: Set
     stirs: Set
     clash: Set
     wakes: tuple[int, ...]
@@ -77,7 +83,8 @@ class Leaps:
 
     def _leap(self, path: str) -> Leap | None:
         bits, inner = self._bits[path], self._inner.get(path, {})
-        own, left = [], []
+        own: list[Action] = []
+        left: list[Action] = []
         for action in self.actions.by_path.get(path, []):
             (own if set(action.written) <= set(bits) else left).append(action)
         wakes = {x for action in (*own, *inner.values()) for x in action.wakes}
@@ -86,32 +93,57 @@ class Leaps:
             stirs |= action.guard
             if action.rivals:
                 clash |= action.clash
-        relation = self._closed(path, own, inner.values())
+        go = self._go(path)
+        relation = self._closed(bits, [(x.guard, x) for x in own], inner.values(), go)
         others = tuple(sorted(wakes - set(inner)))
-        return Leap(relation, bits, stirs, clash, others, inner, left)
+        return Leap(relation, bits, go, stirs, clash, others, inner, left)
 
     def deny(self, path: str) -> None:
         """A part goes step by step from now on."""
         self._found[path] = None
 
-    def _closed(self, path: str, own: Iterable[Action], inner: Iterable[Action]) -> Set:
+    def towards(self, leap: Leap, aimed: Iterable[tuple[Set, Action]]) -> Set:
+        """The same, but where one of these can be taken, it is: what it was before is left."""
+        return self._closed(leap.bits, aimed, leap.inner.values(), leap.go, stays=False)
+
+    def _closed(
+        self,
+        bits: Sequence[str],
+        own: Iterable[tuple[Set, Action]],
+        inner: Iterable[Action],
+        go: Set,
+        *,
+        stays: bool = True,
+    ) -> Set:
         """Any number of steps, as long as surely no internal command is enabled in between."""
+        diagrams = self.diagrams
+        steps = [self._twinned(guard, action, bits, go) for guard, action in own]
+        steps += [self._twinned(x.guard, x, bits, diagrams.true) for x in inner]
+        relation, left = diagrams.same(bits), _FAR
+        while left:
+            before = relation
+            for where, written, cube in steps:
+                now = diagrams.image(relation, where, written, cube)
+                relation = relation | now if stays else relation & ~where | now
+            if relation == before:
+                break
+            # Who leaves what it was could go round for ever; what grows comes to its end.
+            left -= not stays
+        return relation
+
+    def _go(self, path: str) -> Set:
+        """
+        Where a part surely enables no internal command: it may take the next step.
+
+        All but the part stays as it is: a command that it let pass when it was quiet is not enabled
+        now. To look at the part alone keeps the relation small.
+        """
         diagrams, bits = self.diagrams, self._bits[path]
         go = diagrams.true
         for guard in sorted(self._asking(path), key=repr):
-            # All but the part stays as it is: a command that the part let pass when it was quiet
-            # is not enabled now. To look at the part alone keeps the relation small.
             asked = diagrams.guard(guard)
             go &= asked | ~diagrams.twinned(asked, bits)
-        steps = [self._twinned(action, bits, go) for action in own]
-        steps += [self._twinned(action, bits, diagrams.true) for action in inner]
-        relation = diagrams.same(bits)
-        while True:
-            before = relation
-            for where, written, cube in steps:
-                relation |= diagrams.image(relation, where, written, cube)
-            if relation == before:
-                return relation
+        return go
 
     def _asking(self, path: str) -> set[Guard]:
         """What internal commands ask of a part, and of what all share."""
@@ -122,8 +154,10 @@ class Leaps:
             for command in self._naming.get(f, ())
         }
 
-    def _twinned(self, action: Action, bits: Sequence[str], go: Set) -> tuple[Set, list[str], Set]:
+    def _twinned(
+        self, guard: Set, action: Action, bits: Sequence[str], go: Set
+    ) -> tuple[Set, list[str], Set]:
         """An action on what has become of a part."""
         diagrams = self.diagrams
-        guard, cube = diagrams.twinned(action.guard, bits), diagrams.twinned(action.cube, bits)
-        return guard & go, [diagrams.twin[bit] for bit in action.written], cube
+        where, cube = diagrams.twinned(guard, bits) & go, diagrams.twinned(action.cube, bits)
+        return where, [diagrams.twin[bit] for bit in action.written], cube

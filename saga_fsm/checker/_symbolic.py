@@ -17,8 +17,9 @@ import attrs
 from saga_fsm.checker._actions import Action, Actions
 from saga_fsm.checker._bdd import NAMES, Diagrams, Set
 from saga_fsm.checker._cores import state_of
+from saga_fsm.checker._counting import moves
 from saga_fsm.checker._driving import Driving
-from saga_fsm.checker._leaps import Leap, Leaps
+from saga_fsm.checker._leaps import Leaps
 from saga_fsm.checker._rings import Rings
 from saga_fsm.checker._settling import Settling
 from saga_fsm.checker._traces import Breach
@@ -265,11 +266,7 @@ class _Exploring:
     def _count_transitions(self) -> None:
         nodes = self.diagrams.size(self.found)
         if nodes * len(self.network.commands) <= _COUNTABLE:
-            count = self.diagrams.count
-            self.transitions = sum(
-                count(self.found & self.diagrams.guard(command.guard))
-                for command in self.network.commands
-            )
+            self.transitions = moves(self.diagrams, self.found)
 
     def _look(self) -> None:
         """Each breach, and a run to it."""
@@ -318,7 +315,7 @@ class _Exploring:
 
     def _rest(self) -> None:
         """I4: from every state a run can still come to rest (AG EF rest)."""
-        if Driving(self.actions, self.settling, self._inside).rest(self.found):
+        if Driving(self.leaps, self.settling, self._inside).rest(self.found):
             return
         diagrams, false = self.diagrams, self.diagrams.false
         rests = self.found & diagrams.guard(self.network.rest)
