@@ -17,6 +17,9 @@ import attrs
 from saga_fsm.checker._actions import Action, Actions
 from saga_fsm.checker._bdd import NAMES, Diagrams, Set
 from saga_fsm.checker._cores import state_of
+from saga_fsm.checker._counting import moves
+from saga_fsm.checker._driving import Driving
+from saga_fsm.checker._leaps import Leaps
 from saga_fsm.checker._rings import Rings
 from saga_fsm.checker._settling import Settling
 from saga_fsm.checker._traces import Breach
@@ -128,13 +131,15 @@ class _Meter:
         self.diagrams = diagrams
         self.limit = limit
         self.progress = progress
-        self.applied = 0
+        self.applied = self.due = 0
 
     def tick(self) -> None:
         """One more action is applied."""
         self.applied += 1
-        if self.applied % 64:
+        if self.applied < self.due:
             return
+        # To count nodes is dear: the more is done, the more rarely.
+        self.due += max(8, self.applied // 4)
         nodes = self.diagrams.live()
         if self.limit is not None and nodes > self.limit:
             raise _Over
@@ -153,18 +158,15 @@ class _Exploring:
         self.network = diagrams.network
         self.limit = limit
         self.found: Set = diagrams.point(self.network.initial)
-        # States in which an internal command that writes what all share is enabled: they wait.
-        self.waiting: Set = diagrams.false
         self.meter = _Meter(diagrams, limit, progress)
         self.breaches: dict[tuple[str, str], Breach] = {}
         self.transitions: int | None = None
         self.shortest = True
         self.actions = actions
         self.settling = Settling(diagrams, actions.internal, self.meter.tick)
-        self._calls: Set = diagrams.false
-        for action in actions.internal:
-            if action.shared:
-                self._calls |= action.guard
+        self.leaps = Leaps(actions)
+        # By part: what was found when nothing more came of it.
+        self.complete: dict[str, Set] = {}
         self._target: Set = None
         self.trail: list[Set] = []
         self._inside = _parts_of(self.network)
@@ -172,6 +174,9 @@ class _Exploring:
     def run(self) -> None:
         """All of it: the states, what is broken in them, and whether each can come to rest."""
         self._saturate("")
+        for actions in self.actions.by_path.values():
+            for action in actions:
+                self.settling.note(action, self.found)
         self._count_transitions()
         self._look()
         self._rest()
@@ -182,11 +187,10 @@ class _Exploring:
         """Everything that what is in this part can do, until nothing is new."""
         own = self._of(path)
         if path not in self._inside:
-            again = True
-            while again:
-                again = False
-                for action in own:
-                    again |= self._fire(action)
+            while self.complete.get(path) != self.found:
+                self.complete[path] = self.found
+                for action in self._left(path):
+                    self._fire(action)
             return
         self._saturate_inside(path)
         again = True
@@ -213,6 +217,21 @@ class _Exploring:
             # Forwards runs go down the saga, the undo comes back up.
             inside = inside[::-1]
 
+    def _left(self, path: str) -> list[Action]:
+        """Let a part do all that it can do by itself; what is left for single steps."""
+        leap = None if self._target is not None else self.leaps.of(path)
+        if leap is None:
+            return self._of(path)
+        self.meter.tick()
+        now = self.diagrams.leapt(self.found, leap.relation, leap.bits)
+        if now & leap.clash != self.diagrams.false:
+            self.leaps.deny(path)
+            return self._of(path)
+        for action in leap.inner.values():
+            self.settling.note(action, now)
+        self._add(self.settling.quiet(now & ~leap.stirs, leap.wakes))
+        return leap.left
+
     def _fire(self, action: Action) -> bool:
         """Apply an action to all that was found; whether something is new."""
         self.meter.tick()
@@ -221,16 +240,8 @@ class _Exploring:
             return False
         self.settling.note(action, self.found)
         if action.wakes:
-            return self._keep(self.settling.settled(now, action.wakes, shared=False))
+            now = self.settling.quiet(now, action.wakes)
         return self._add(now)
-
-    def _keep(self, states: Set) -> bool:
-        """What is quiet is found; what all parts will hear waits for them."""
-        calling = states & self._calls
-        if calling != self.diagrams.false:
-            self.waiting |= calling
-            states &= ~calling
-        return self._add(states)
 
     def _add(self, states: Set) -> bool:
         before = self.found
@@ -246,17 +257,8 @@ class _Exploring:
     def _heard(self) -> bool:
         """What all parts hear, until nothing waits; whether something is new."""
         new = False
-        while self.waiting != self.diagrams.false:
-            for action in self.actions.internal:
-                if not action.shared:
-                    continue
-                here = self.waiting & action.guard
-                if here == self.diagrams.false:
-                    continue
-                self.waiting &= ~here
-                _, moved, woken = self.settling.moved(here, action)
-                settled = self.settling.settled(moved, woken, shared=False)
-                new |= self._keep(settled)
+        for states in self.settling.heard():
+            new |= self._add(states)
         return new
 
     # ------------------------------------------------------------------ what is wrong
@@ -264,11 +266,7 @@ class _Exploring:
     def _count_transitions(self) -> None:
         nodes = self.diagrams.size(self.found)
         if nodes * len(self.network.commands) <= _COUNTABLE:
-            count = self.diagrams.count
-            self.transitions = sum(
-                count(self.found & self.diagrams.guard(command.guard))
-                for command in self.network.commands
-            )
+            self.transitions = moves(self.diagrams, self.found)
 
     def _look(self) -> None:
         """Each breach, and a run to it."""
@@ -316,7 +314,9 @@ class _Exploring:
             yield here & ~clean
 
     def _rest(self) -> None:
-        """I4: from every state a run can still come to rest (AG EF rest), found backwards."""
+        """I4: from every state a run can still come to rest (AG EF rest)."""
+        if Driving(self.leaps, self.settling, self._inside).rest(self.found):
+            return
         diagrams, false = self.diagrams, self.diagrams.false
         rests = self.found & diagrams.guard(self.network.rest)
         plain = [x for path in sorted(self.actions.by_path) for x in self.actions.by_path[path]]

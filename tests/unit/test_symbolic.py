@@ -116,7 +116,7 @@ def test_an_interrupt_leaves_what_was_found() -> None:
     def interrupt(states: int, transitions: int, frontier: int, depth: int) -> None:
         nonlocal calls
         calls += 1
-        if calls == 3:
+        if calls == 12:
             raise KeyboardInterrupt
 
     proved = explore_symbolically(sequence(6), progress=interrupt)
