@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from saga_fsm.definition import Saga
 from saga_fsm.errors import JournalError
 from saga_fsm.machine import Event, Move, State, Status
 
@@ -116,6 +117,7 @@ class Append:
         due: of a run that is given up: when somebody has to take it up again, seconds since the
             epoch; None when only a word from outside moves it.
         answers: what became of words that were posted, by number.
+        fingerprint: of the machine under which the run goes on; empty where it is the same.
     """
 
     run_id: str
@@ -129,6 +131,7 @@ class Append:
     owner: str = ""
     due: float | None = None
     answers: Mapping[int, str] = attrs.field(factory=dict)
+    fingerprint: str = ""
 
 
 @attrs.frozen
@@ -309,6 +312,28 @@ class Store(Journal, Protocol):
 
     def close(self) -> None:
         """Give back connections; what was committed stays."""
+        ...
+
+
+class Upgrade(Protocol):
+    """What is proven of two versions of a saga: ``saga_fsm.diff(old, new)`` gives it."""
+
+    @property
+    def sagas(self) -> tuple[Saga[Any, Any, Any], Saga[Any, Any, Any]]:
+        """The old one and the new one."""
+        ...
+
+    @property
+    def fingerprints(self) -> tuple[str, str]:
+        """Of their machines."""
+        ...
+
+    def maps(self, state: State) -> State | None:
+        """The state in which a run goes on under the new machine; None if it may not."""
+        ...
+
+    def path(self, old: str) -> str:
+        """What a path of the old one is called in the new one."""
         ...
 
 

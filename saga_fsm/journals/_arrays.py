@@ -55,7 +55,9 @@ def columns(
         "mark": _numbers(marks[n] for n in places),
         "born": _texts(str(one.birth is not None) for one in some),
         "saga": _texts(one.saga for one in births),
-        "fingerprint": _texts(one.fingerprint for one in births),
+        "fingerprint": _texts(
+            one.fingerprint if one.birth is None else one.birth.fingerprint for one in some
+        ),
         "digest": _texts(one.digest for one in births),
         "of": _numbers(n for n, _, _ in entries),
         "position": _numbers(one.expected + nth for _, one, (nth, _) in entries),

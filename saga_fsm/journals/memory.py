@@ -119,6 +119,8 @@ class MemoryJournal:
         kept.owner, kept.status, kept.updated = append.owner, append.status, now
         kept.unresolved, kept.waiting = dict(append.unresolved), tuple(append.waiting)
         kept.entries.extend(append.entries)
+        if append.fingerprint:
+            kept.birth = attrs.evolve(kept.birth, fingerprint=append.fingerprint)
         if kept.entries:
             kept.input = None
         for number, answer in append.answers.items():

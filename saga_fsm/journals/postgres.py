@@ -67,6 +67,9 @@ class PostgresJournal:
         StoreBrokenError: the tables are of a newer version, or no tables of a journal.
     """
 
+    #: Data of entries is text: a plain run writes its values as such.
+    keeps_text = True
+
     def __init__(
         self,
         conninfo: str,

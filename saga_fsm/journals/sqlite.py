@@ -61,6 +61,9 @@ class SqliteJournal:
         StoreBrokenError: it is no SQLite file, is damaged, or is of a newer version.
     """
 
+    #: Data of entries is text: a plain run writes its values as such.
+    keeps_text = True
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -128,7 +131,7 @@ class SqliteJournal:
             ).fetchone()
         else:
             moved = (after, status, now, *lists, owner, append.due)
-            key = (append.run_id, position, append.fence)
+            key = (append.run_id, position, append.fence, append.fingerprint)
             row = db.execute(_SQL["moved"], (*moved, *key)).fetchone()
         if row is None:
             standing = db.execute(_SQL["standing"], (append.run_id,)).fetchone()

@@ -15,14 +15,17 @@ from typing import Any
 from saga_fsm.definition import Rejected
 from saga_fsm.errors import NoTransitionError
 from saga_fsm.machine import Refused, Status
-from saga_fsm.ports import Append, Birth, Clock, Entry
+from saga_fsm.ports import Append, Birth, Clock, Entry, Upgrade
 from saga_fsm.runner.commands import Command, Invoke, Leg, TimerKey, Wake
 from saga_fsm.runner.driver import Driver
 from saga_fsm.runner.roster import Part
 from saga_fsm.runner.shell import Shell
+from saga_fsm.runner.upgraded import carried_over
 
 
 logger = logging.getLogger("saga_fsm")
+
+_AGAIN = 60.0  # seconds until a run that may not go on here is looked at again
 
 
 class Flight(Shell):
@@ -45,6 +48,8 @@ class Flight(Shell):
         self.fence = fence
         self.run_id = driver.run_id
         self.birth: Birth | None = None
+        self.fingerprint = ""  # of the machine under which it goes on, where that is another
+        self.retry_at: float | None = None
         self.answers: dict[int, str] = {}
         self.unwritten: list[Entry] = []
         self.held: list[Command] = []
@@ -67,8 +72,23 @@ class Flight(Shell):
 
     def resume(self, entries: Sequence[Entry]) -> None:
         """Take the run up from its entries as they are stored."""
-        self.written = len(entries)
-        self.take(self.driver.recover(self.part.read(entries), self.clock.now()))
+        self.written = len(entries) - len(self.unwritten)
+        entries = self.part.recalled(self.driver, entries)
+        self.take(self.driver.recover(entries, self.clock.now()))
+
+    def go_on(self, upgrade: Upgrade, entries: Sequence[Entry]) -> bool:
+        """Take the run up under a new version, if it may; else it is left for the old one."""
+        machine = self.driver.machine
+        note = carried_over(upgrade, machine, entries, self.clock.now())
+        if note is None:
+            self.released = True
+            self.retry_at = self.clock.now() + _AGAIN
+            self.written = len(entries)
+            return False
+        self.fingerprint = machine.fingerprint
+        self.unwritten.append(note)
+        self.resume([*entries, note])
+        return True
 
     def take(self, told: tuple[list[Entry], list[Command]]) -> None:
         """Keep for the next commit; timers are nobody else's business and are set at once."""
@@ -196,12 +216,13 @@ class Flight(Shell):
             owner,
             due,
             self.answers,
+            self.fingerprint,
         )
 
     def stand(self) -> list[Invoke]:
         """What was to be written is: the calls that it allows."""
         self.written += len(self.unwritten)
-        self.unwritten, self.answers, self.birth = [], {}, None
+        self.unwritten, self.answers, self.birth, self.fingerprint = [], {}, None, ""
         self.dirty = False
         self.moved = time.monotonic()
         held, self.held = self.held, []
@@ -226,5 +247,7 @@ class Flight(Shell):
         return not (self.flying or self.dirty or self.calls)
 
     def next_due(self) -> float | None:
-        """When the next timer rings."""
+        """When somebody has to take it up again: when the next timer rings."""
+        if self.retry_at is not None:
+            return self.retry_at
         return min(self.timers.values()) if self.timers else None

@@ -14,7 +14,7 @@ from saga_fsm.codec import Codec
 from saga_fsm.definition import Saga
 from saga_fsm.errors import SagaError, UnknownRunError
 from saga_fsm.machine import Status
-from saga_fsm.ports import Birth, Clock, Run, Store, Word
+from saga_fsm.ports import Birth, Clock, Run, Store, Upgrade, Word
 from saga_fsm.runner.engine import Engine, Options
 from saga_fsm.runner.house import Asked, Desk
 from saga_fsm.runner.outcome import Outcome
@@ -40,6 +40,7 @@ class Front:
         on_rest: Callable[[Run], Any] | None = None,
         in_flight: int = 10_000,
         poll: float = 0.5,
+        upgrades: Sequence[Upgrade] = (),
         codec: Codec | None = None,
         limit: int = 1_000_000,
         clock: Clock | None = None,
@@ -47,7 +48,7 @@ class Front:
     ) -> None:
         _check(journal, workers=workers, lease=lease, in_flight=in_flight, poll=poll)
         self.journal = journal
-        self._roster = Roster(sagas, codec=codec, limit=limit)
+        self._roster = Roster(sagas, codec=codec, limit=limit, upgrades=upgrades)
         options = Options(
             workers=workers,
             lease=float(lease),

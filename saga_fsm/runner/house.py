@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -25,7 +25,7 @@ from saga_fsm.errors import (
     StoreUnavailableError,
     UnknownRunError,
 )
-from saga_fsm.ports import Birth, Claim, Run, Word
+from saga_fsm.ports import Birth, Claim, Entry, Run, Upgrade, Word
 from saga_fsm.runner.driver import Driver
 from saga_fsm.runner.engine import Engine
 from saga_fsm.runner.flight import Flight
@@ -334,18 +334,33 @@ class Desk:
             self._take(claim, entries)
         return len(claims)
 
-    def _take(self, claim: Claim, entries: Any) -> None:
+    def _take(self, claim: Claim, entries: Sequence[Entry]) -> None:
         engine = self._engine
         run = claim.run
         part = engine.roster.of(run.saga, run.fingerprint)
         assert part is not None  # noqa: S101 - only such runs are claimed
         flight = engine.flight(part, None, run.run_id, claim.fence)
-        if entries:
+        upgrade = engine.roster.upgrade(run.saga, run.fingerprint)
+        if entries and upgrade is not None:
+            engine.guarded(flight, self._upgrade, flight, upgrade, entries)
+        elif entries:
             engine.guarded(flight, flight.resume, entries)
         else:
             engine.guarded(flight, self._begin, flight, claim.input)
         # One that rests has only a word to hear, or is to be told of.
         flight.mark()
+
+    @staticmethod
+    def _upgrade(flight: Flight, upgrade: Upgrade, entries: Sequence[Entry]) -> None:
+        if not flight.go_on(upgrade, entries):
+            logger.warning(
+                "run %s of saga '%s' may not go on under machine %s where it is; it waits for %s",
+                flight.run_id,
+                flight.part.machine.name,
+                upgrade.fingerprints[1],
+                upgrade.fingerprints[0],
+                extra={"run_id": flight.run_id, "saga": flight.part.machine.name},
+            )
 
     def _begin(self, flight: Flight, header: str | None) -> None:
         flight.driver.facts.input = flight.part.scribe.read("start", header)["input"]
@@ -407,7 +422,7 @@ class Desk:
             answers={},
             luck=engine.options.luck,
         )
-        driver.recall(part.read(engine.store.read(run_id)))
+        driver.recall(part.recalled(driver, engine.store.read(run_id)))
         return driver.outcome()
 
     def _park(self) -> None:

@@ -38,7 +38,7 @@ class Kept:
 
     def read(self, run_id: str) -> tuple[Entry, ...]:
         """All entries of the run, as they were."""
-        return tuple(self._part.read(self._store.read(run_id)))
+        return tuple(self._part.recalled(self._driver, self._store.read(run_id)))
 
     def append(self, run_id: str, entries: Sequence[Entry], *, expected: int) -> int:
         """Add entries after position ``expected``, all or none."""

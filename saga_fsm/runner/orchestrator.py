@@ -36,6 +36,8 @@ class Orchestrator(Front):
         on_rest: called with the run, at least once, when it is completed, compensated or stuck.
         in_flight: how many runs at once; starting another waits.
         poll: seconds between two looks for runs to take and for words from outside.
+        upgrades: what ``diff(old, new)`` has proven: runs of the old version go on under the new
+            one, each where it may; the others wait for an orchestrator that has the old one.
         codec: how inputs and results are written; None is JSON by their annotations.
         limit: characters that one of them may take.
         clock: time; None is this machine's.

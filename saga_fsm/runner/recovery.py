@@ -72,7 +72,7 @@ def _same(facts: Facts, header: Any) -> None:
     if header["saga"] != facts.saga.name:
         message = f"belongs to saga '{header['saga']}', not to '{facts.saga.name}'"
         raise RunConflictError(run_id=facts.run_id, message=message)
-    if header["fingerprint"] != facts.machine.fingerprint:
+    if header["fingerprint"] not in facts.fingerprints:
         theirs, ours = header["fingerprint"], facts.machine.fingerprint
         message = f"was started by machine {theirs}, this is {ours}"
         raise RunConflictError(run_id=facts.run_id, message=message)

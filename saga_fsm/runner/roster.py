@@ -14,7 +14,9 @@ from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import Layout, lay_out
 from saga_fsm.errors import MachineChangedError, SagaError
 from saga_fsm.machine import Machine
-from saga_fsm.ports import Entry, Run
+from saga_fsm.ports import Entry, Run, Upgrade
+from saga_fsm.runner import upgraded
+from saga_fsm.runner.driver import Driver
 
 
 LIMIT = 1_000_000  # characters of one value
@@ -63,10 +65,13 @@ class Part:
         write = self.scribe.write
         return [Entry(one.event, one.at, write(one.event, one.data)) for one in entries]
 
-    def read(self, entries: Sequence[Entry]) -> list[Entry]:
-        """The same entries, their data as the types that the annotations name."""
+    def recalled(self, driver: Driver, entries: Sequence[Entry]) -> list[Entry]:
+        """The same entries in the words of this version, as its annotations name their types."""
+        known = upgraded.read(entries)
+        driver.facts.names.update(known.names)
+        driver.facts.fingerprints |= known.fingerprints
         read = self.scribe.read
-        return [Entry(one.event, one.at, read(one.event, one.data)) for one in entries]
+        return [Entry(one.event, one.at, read(one.event, one.data)) for one in known.entries]
 
 
 class Roster:
@@ -80,6 +85,7 @@ class Roster:
         sagas: the newest version of each first.
         codec: how values are written; None is JSON.
         limit: characters that one value may take.
+        upgrades: by which runs of versions that are not here go on under those that are.
 
     Raises:
         SagaError: no saga, or what is none.
@@ -87,7 +93,12 @@ class Roster:
     """
 
     def __init__(
-        self, sagas: Sequence[Saga[Any, Any, Any]], *, codec: Codec | None, limit: int
+        self,
+        sagas: Sequence[Saga[Any, Any, Any]],
+        *,
+        codec: Codec | None = None,
+        limit: int = LIMIT,
+        upgrades: Sequence[Upgrade] = (),
     ) -> None:
         self._parts: dict[tuple[str, str], Part] = {}
         self._by_name: dict[str, Part] = {}
@@ -103,11 +114,18 @@ class Roster:
             part = Part.of(saga, codec, limit)
             self._parts.setdefault(part.key, part)
             self._by_name.setdefault(saga.name, part)
+        self._upgrades = {
+            (one.sagas[0].name, one.fingerprints[0]): one
+            for one in upgrades
+            if (one.sagas[0].name, one.fingerprints[0]) not in self._parts
+        }
+        for one in upgrades:
+            self.part(one.sagas[1])
 
     @property
     def machines(self) -> list[tuple[str, str]]:
-        """Name and fingerprint of each."""
-        return list(self._parts)
+        """Name and fingerprint of each whose runs can be carried out."""
+        return [*self._parts, *self._upgrades]
 
     def part(self, saga: Saga[Any, Any, Any] | str) -> Part:
         """
@@ -131,8 +149,15 @@ class Roster:
         return found
 
     def of(self, saga: str, fingerprint: str) -> Part | None:
-        """The part under which a stored run was started; None if it is not here."""
+        """The part under which a stored run goes on; None if it is not here."""
+        upgrade = self._upgrades.get((saga, fingerprint))
+        if upgrade is not None:
+            return self.part(upgrade.sagas[1])
         return self._parts.get((saga, fingerprint))
+
+    def upgrade(self, saga: str, fingerprint: str) -> Upgrade | None:
+        """By what a stored run would go on under another version; None where it need not."""
+        return self._upgrades.get((saga, fingerprint))
 
     def changed(self, run: Run) -> MachineChangedError:
         """Say that a run was started under a machine that is not here."""

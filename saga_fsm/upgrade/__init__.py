@@ -95,7 +95,9 @@ def diff(
         states=len(comparing.seen),
         refusals=tuple(comparing.refusals()) if graphs[1].complete else (),
         limit=limit,
+        sagas=(old, new),
         carried=comparing.carried() if complete else {},
+        renaming=carrier.rename,
     )
 
 

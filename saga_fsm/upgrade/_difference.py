@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
 from saga_fsm.checker import Finding
+from saga_fsm.definition import Saga
 from saga_fsm.machine import Codes, State
 from saga_fsm.path import Path
-from saga_fsm.upgrade._mapping import Obstacle
+from saga_fsm.upgrade._mapping import Obstacle, Renaming
 
 
 SCHEMA = 1
@@ -58,6 +60,7 @@ class Difference:
         states: how many states of the old machine a run in flight can be in, of those looked at.
         refusals: where it cannot go on, and why; nearest first.
         limit: the largest number of states of each product that were looked at.
+        sagas: the old one and the new one.
     """
 
     old: str
@@ -67,7 +70,9 @@ class Difference:
     states: int
     refusals: tuple[Refusal, ...]
     limit: int
+    sagas: tuple[Saga[Any, Any, Any], Saga[Any, Any, Any]] = attrs.field(repr=False)
     _carried: Mapping[Codes, State] = attrs.field(alias="carried", repr=False)
+    _renaming: Renaming = attrs.field(alias="renaming", repr=False)
 
     @property
     def ok(self) -> bool:
@@ -87,6 +92,10 @@ class Difference:
     def maps(self, state: State) -> State | None:
         """The state in which a run goes on under the new machine; None if it may not."""
         return self._carried.get(state.codes)
+
+    def path(self, old: str) -> str:
+        """What a path of the old saga is called in the new one."""
+        return self._renaming(old)
 
     def __str__(self) -> str:
         refused = sum(one.states for one in self.refusals)

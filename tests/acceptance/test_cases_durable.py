@@ -20,6 +20,7 @@ from saga_fsm import (
     Saga,
     Status,
     check,
+    compile_saga,
     diff,
     pivot,
     step,
@@ -207,11 +208,11 @@ def test_f44_a_crash_after_an_effect_of_a_bare_step(url: str, store: Any, world:
 
 def test_f46_a_timer_after_the_end_changes_nothing(url: str, store: Any, world: World) -> None:
     """A deadline that comes when the run is over is nobody's business."""
-    saga = Saga("short", held("a", timeout=0.1), deadline=0.1, contract=GUARDED)
+    saga = Saga("short", held("a", timeout=1.0), deadline=1.0, contract=GUARDED)
     with Orchestrator(saga, journal=store, services=world, poll=0.02) as one:
         assert one.run(saga, run_id="r").status is Status.COMPLETED
         entries = store.read("r")
-        time.sleep(0.2)
+        time.sleep(1.2)
         # Taken up again, too: for a word that comes too late.
         assert not one.cancel("r")
         assert store.read("r") == entries
@@ -264,6 +265,73 @@ def test_f50_a_changed_definition_takes_no_run_of_the_old_one(
         until(lambda: both.show("newer").waiting)
         assert both.show("newer").waiting == ("approve",)
         both.cancel("newer")
+
+
+@pytest.mark.parametrize("end", ["deliver", "cancel"])
+def test_f50_a_run_goes_on_under_a_version_that_is_proven_to_fit(
+    url: str, store: Any, world: World, end: str
+) -> None:
+    """A renamed step keeps its key and result, a new one is done, and older ones are not asked."""
+    old = SAGAS["asked"]
+    new = Saga(
+        "asked",
+        held("a"),
+        step(asks, name="approve", compensate=undo),
+        held("extra"),
+        pivot(act, name="c"),
+        contract=GUARDED,
+    )
+    newest = Saga("asked", *new.blocks, contract=GUARDED, deadline=600.0)
+    proofs = [diff(old, new, renamed={"b": "approve"}), diff(new, newest)]
+    with Orchestrator(old, journal=store, services=world, poll=0.02) as first:
+        first.start("asked", run_id="r")
+        until(lambda: first.show("r").waiting)
+    for proof, saga in zip(proofs, (new, newest), strict=True):
+        with Orchestrator(saga, journal=store, services=world, poll=0.02, upgrades=[proof]) as then:
+            until(lambda saga=saga, then=then: then.show("r").fingerprint == _mark(saga))
+            assert then.show("r").waiting == ("approve",)
+    with Orchestrator(newest, journal=store, services=world, poll=0.02) as last:
+        if end == "cancel":
+            assert last.cancel("r")
+        else:
+            assert last.deliver("r", "approve", "yes")
+        outcome = last.wait("r", timeout=20)
+    went = ["a", "b"]
+    if end == "cancel":
+        assert outcome.status is Status.COMPENSATED
+        assert world.calls() == [*went, "b/compensation", "a/compensation"]
+    else:
+        assert outcome.results["approve"] == "yes"
+        assert world.calls() == [*went, "extra", "c"]
+    with Orchestrator(old, journal=store, services=world, poll=0.02) as late:
+        with pytest.raises(MachineChangedError):
+            late.cancel("r")
+
+
+def _mark(saga: Any) -> str:
+    return compile_saga(saga).fingerprint
+
+
+def test_f50_a_run_that_has_passed_what_is_new_waits_for_its_own_version(
+    url: str, store: Any, world: World
+) -> None:
+    """Where it is not proven, the run is left alone, and the old version ends it."""
+    old = SAGAS["asked"]
+    new = Saga("asked", held("first"), *old.blocks, contract=GUARDED)
+    proof = diff(old, new)
+    assert not proof.ok
+    with Orchestrator(old, journal=store, services=world, poll=0.02) as one:
+        one.start("asked", run_id="r")
+        until(lambda: one.show("r").waiting)
+    entries = store.read("r")
+    with Orchestrator(new, journal=store, services=world, poll=0.02, upgrades=[proof]) as two:
+        two.recover()
+        time.sleep(0.2)
+        assert store.read("r") == entries
+        assert two.show("r").owner == ""
+    with Orchestrator(new, old, journal=store, services=world, poll=0.02) as both:
+        assert both.deliver("r", "b", "yes")
+        assert both.wait("r", timeout=20).status is Status.COMPLETED
 
 
 async def _async_run(store: Any, world: World) -> Any:

@@ -39,6 +39,7 @@ moved AS (
     UPDATE saga_runs r
     SET position = b.after, status = b.status, updated = m.now, unresolved = b.unresolved,
         waiting = b.waiting, owner = b.owner, mark = b.mark,
+        fingerprint = coalesce(nullif(b.fingerprint, ''), r.fingerprint),
         input = CASE WHEN b.after > 0 THEN NULL ELSE r.input END,
         due = CASE WHEN b.owner = '' THEN b.due WHEN b.owner = r.owner THEN r.due ELSE m.now END
     FROM brought b, moment m

@@ -11,6 +11,7 @@ RETURNING number;
 UPDATE saga_runs
 SET position = ?1, status = ?2, updated = ?3, unresolved = ?4, waiting = ?5, owner = ?6,
     input = CASE WHEN ?1 > 0 THEN NULL ELSE input END,
+    fingerprint = coalesce(nullif(?11, ''), fingerprint),
     due = CASE WHEN ?6 = '' THEN ?7 WHEN ?6 = owner THEN due ELSE ?3 END
 WHERE run_id = ?8 AND position = ?9 AND fence = ?10
 RETURNING number;
