@@ -91,6 +91,7 @@ class Soak:
         children: orchestrators at once.
         seed: of all luck.
         bug: planted in each child; empty for none.
+        opening: seconds that a child needs before its first commit: it is killed after that.
     """
 
     make: Callable[[], Store]
@@ -99,6 +100,7 @@ class Soak:
     children: int = 1
     seed: int = 0
     bug: str = ""
+    opening: float = 0.0
 
 
 @attrs.frozen
@@ -132,7 +134,7 @@ def soak(plan: Soak) -> Soaked:
             if sleeps:
                 _suspend(pids[0])
             for pid in luck.sample(pids, len(pids)):
-                _kill(pid, luck)
+                _kill(pid, luck, plan.opening)
             kills += len(pids) * _in_flight(store)
         _rest(plan, store)
         runs = list(store.list_runs(limit=None))
@@ -202,9 +204,9 @@ def _suspend(pid: int) -> None:
     os.kill(pid, signal.SIGCONT)
 
 
-def _kill(pid: int, luck: random.Random) -> None:
+def _kill(pid: int, luck: random.Random, opening: float) -> None:
     """Wait a little for it to kill itself, else do it."""
-    end = time.monotonic() + 0.02 + luck.random() * 0.12
+    end = time.monotonic() + 0.02 + opening + luck.random() * 0.12
     while time.monotonic() < end:
         if os.waitpid(pid, os.WNOHANG)[0]:
             return
@@ -249,7 +251,8 @@ def postgres_soak(folder: Path, url: str, **options: Any) -> Soak:
     """A soak on Postgres."""
     from saga_fsm.journals.postgres import PostgresJournal
 
-    return Soak(lambda: PostgresJournal(url), Ledger(folder / "ledger.db"), **options)
+    ledger = Ledger(folder / "ledger.db")
+    return Soak(lambda: PostgresJournal(url), ledger, opening=0.1, **options)
 
 
 def rounds(kills: int, size: int = 1_000) -> Iterator[int]:
