@@ -209,15 +209,15 @@ def recover(
     sagas = [load(target) for target in targets]
     store = opened(url, make=True)
     with Orchestrator(*sagas, journal=store, services=world, on_rest=rested.append) as carried:
-        taken = carried.recover()
+        carried.recover()
         try:
             carried.drain(timeout=timeout)
         except TimeoutError:
             click.echo("some runs are still in flight; they are left for later", err=True)
     statuses = Counter({run.run_id: run.status.value for run in rested}.values())
-    told = {"schema": _SCHEMA, "taken": taken, **statuses}
     tally = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
-    click.echo(json.dumps(told) if as_json else f"{taken} taken up: {tally or 'none rests'}")
+    told = {"schema": _SCHEMA, "rested": dict(statuses)}
+    click.echo(json.dumps(told) if as_json else tally or "no run has come to rest")
     return 4 if statuses["stuck"] else 1 if statuses["compensated"] else 0
 
 
