@@ -28,6 +28,7 @@ from saga_fsm.runner.driver import Driver
 from saga_fsm.runner.flight import Flight
 from saga_fsm.runner.loop import Tell, is_async, is_awaitable
 from saga_fsm.runner.roster import Part, Roster
+from saga_fsm.runner.shell import SYSTEM_CLOCK
 from saga_fsm.runner.workers import Workers
 
 
@@ -60,6 +61,11 @@ class Options:
     luck: Callable[[], float]
     services: Any
     on_rest: Callable[[Run], Any] | None
+
+    @property
+    def real(self) -> bool:
+        """Whether time is this machine's."""
+        return self.clock is SYSTEM_CLOCK
 
 
 class House(Protocol):
@@ -182,7 +188,9 @@ class Engine:
             return
         clock = self.options.clock
         due = max(0.0, self._timers[0][0] - clock.now())
-        clock.wait(self._listen, min(until, due), busy=self.flying > 0)
+        # Time that is not this machine's passes by being waited for, and not by our own affairs.
+        wait = min(until, due) if self.options.real else due
+        clock.wait(self._listen, wait, busy=self.flying > 0)
 
     def _listen(self, seconds: float | None) -> bool | None:
         try:

@@ -32,7 +32,6 @@ from saga_fsm.runner.flight import Flight
 from saga_fsm.runner.outcome import Outcome
 from saga_fsm.runner.promises import fail, keep
 from saga_fsm.runner.roster import Part
-from saga_fsm.runner.shell import SYSTEM_CLOCK
 
 
 logger = logging.getLogger("saga_fsm")
@@ -75,11 +74,11 @@ class Desk:
         self._watched: dict[str, list[Future[Outcome[Any]]]] = {}
         self._decided: dict[str, list[tuple[Future[bool], bool]]] = {}
         self._posted: dict[int, Future[bool]] = {}
+        self._spoilt: dict[str, BaseException] = {}
         self._drained: list[Future[None]] = []
         self._closed: Future[None] | None = None
         self._beat_at = time.monotonic() + engine.options.lease / 3
         self._poll_at = time.monotonic()
-        self._parks = engine.options.clock is SYSTEM_CLOCK
         engine.house = self
 
     # ------------------------------------------------------------------ asked for
@@ -104,6 +103,9 @@ class Desk:
         flight = self._engine.flights.get(run_id)
         if flight is not None and flight.told:
             keep(future, flight.driver.outcome())
+            return
+        if run_id in self._spoilt:
+            fail(future, self._spoilt[run_id])
             return
         self._watched.setdefault(run_id, []).append(future)
         if flight is None:
@@ -253,6 +255,7 @@ class Desk:
         for decision, _ in self._decided.pop(run_id, ()):
             fail(decision, error)
         if not isinstance(error, ConcurrentAppendError | LeaseLostError):
+            self._spoilt[run_id] = error
             for future in self._watched.pop(run_id, ()):
                 fail(future, error)
 
@@ -319,7 +322,7 @@ class Desk:
         self._look(
             {run_id: one for run_id, one in self._watched.items() if run_id not in engine.flights}
         )
-        if self._parks:
+        if self._engine.options.real:
             self._park()
 
     def _claim(self) -> int:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -34,9 +38,11 @@ from saga_fsm.errors import (
     NoTransitionError,
     RunConflictError,
     SagaError,
+    StoreUnavailableError,
     UnknownRunError,
 )
 from saga_fsm.journals.sqlite import SqliteJournal
+from saga_fsm.testing import VirtualClock
 
 
 def act(ctx) -> str:
@@ -533,3 +539,127 @@ class TestOthers:
             carried.start(REFUSED, run_id="b")
             carried.drain(timeout=10)
         assert sorted(told) == [("a", Status.COMPLETED), ("b", Status.COMPENSATED)]
+
+
+class TestTrouble:
+    """A full disk, a fork, a signal, a definition that is gone, an owner that dies late."""
+
+    def test_a_full_disk_is_told_and_waited_for(self, journal: SqliteJournal) -> None:
+        """A start that cannot be stored is an error; what is in flight goes on when it can."""
+        go = threading.Event()
+        saga = Saga("full", step(lambda ctx: go.wait(10), name="s", compensate=undo), held("t"))
+        with orchestrator(journal, saga) as carried:
+            carried.start(saga, run_id="r")
+            until(lambda: journal.read("r"))
+            writer = journal._writer
+            (pages,) = writer.execute("PRAGMA page_count").fetchone()
+            writer.execute(f"PRAGMA max_page_count = {pages}")
+            with pytest.raises(StoreUnavailableError, match="full"):
+                for number in range(500):
+                    carried.start(saga, "x" * 5_000, run_id=f"r-{number}")
+            go.set()
+            # Each page that is left is taken by now.
+            time.sleep(0.2)
+            writer.execute("PRAGMA max_page_count = 1000000")
+            assert carried.wait("r", timeout=20).status is Status.COMPLETED
+            carried.drain(timeout=20)
+
+    def test_a_fork_is_refused(self, journal: SqliteJournal) -> None:
+        """Threads and connections do not come along; the child is told, and the parent goes on."""
+        with orchestrator(journal, ORDER) as carried:
+            carried.run(ORDER)
+            reader, writer = os.pipe()
+            pid = os.fork()
+            if not pid:
+                try:
+                    carried.start(ORDER)
+                except SagaError as error:
+                    os.write(writer, str(error).encode())
+                os._exit(0)
+            os.waitpid(pid, 0)
+            assert b"before a fork" in os.read(reader, 1000)
+            os.close(reader)
+            os.close(writer)
+            assert carried.run(ORDER).status is Status.COMPLETED
+
+    def test_who_dies_before_on_rest_is_called_is_followed(
+        self, journal: SqliteJournal, tmp_path: Path
+    ) -> None:
+        """``on_rest`` is called at least once, by whoever lives."""
+        begun, told = threading.Event(), threading.Event()
+        other = SqliteJournal(tmp_path / "sagas.db")
+        go = threading.Event()
+
+        def slow(_run) -> None:
+            begun.set()
+            go.wait(20)
+
+        first = orchestrator(other, ORDER, on_rest=slow, lease=600)
+        first.start(ORDER, run_id="r")
+        assert begun.wait(10)
+        journal.beat(first._engine.owner, -1.0)
+        with orchestrator(journal, ORDER, on_rest=lambda _run: told.set()):
+            assert told.wait(10)
+        go.set()
+        first.close()
+        other.close()
+
+    def test_a_run_that_cannot_be_carried_out_harms_no_other(self, journal: SqliteJournal) -> None:
+        """One whose entries were tampered with is left alone, and who waits for it is told."""
+        with orchestrator(journal, APPROVED) as first:
+            first.start(APPROVED, run_id="bad")
+            until(lambda: first.show("bad").waiting)
+        journal._writer.execute("UPDATE saga_entries SET event = 'done(nobody)' WHERE position = 2")
+        with orchestrator(journal, APPROVED, ORDER) as second:
+            assert second.run(ORDER).status is Status.COMPLETED
+            with pytest.raises(Exception, match="nobody"):
+                second.wait("bad", timeout=5)
+
+    @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+    def test_a_signal_compensates_nothing(self, tmp_path: Path, how: signal.Signals) -> None:
+        """A program that is asked to end drains what is in flight, and leaves the rest."""
+        done = subprocess.Popen(  # noqa: S603 - our own
+            [sys.executable, "-c", _PROGRAM, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
+        assert done.stdout is not None
+        assert done.stdout.readline() == "begun\n"
+        done.send_signal(how)
+        assert "left" in done.communicate(timeout=30)[0]
+        store = SqliteJournal(tmp_path / "sagas.db")
+        events = [entry.event for entry in store.read("r")]
+        assert events == ["start", "done(slow)", "#unmade(call next)"]
+        assert store.find("r")[0].owner == ""  # type: ignore[index]
+        store.close()
+
+
+_PROGRAM = """
+import signal, sys, time
+from saga_fsm import Orchestrator, Saga, step
+from saga_fsm.journals.sqlite import SqliteJournal
+
+def slow(ctx):
+    print("begun", flush=True)
+    time.sleep(0.5)
+def undo(ctx, result): raise SystemError("nothing is undone")
+
+saga = Saga("slow", step(slow, compensate=undo), step(lambda ctx: 1, name="next", compensate=undo))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+journal = SqliteJournal(sys.argv[1] + "/sagas.db")
+try:
+    with Orchestrator(saga, journal=journal) as orchestrator:
+        orchestrator.run(saga, run_id="r")
+finally:
+    print("left", flush=True)
+"""
+
+
+class TestClock:
+    """Time that is injected."""
+
+    def test_a_long_pause_costs_no_time_on_a_virtual_clock(self, journal: SqliteJournal) -> None:
+        """No test sleeps."""
+        saga = Saga("long", pause(86_400.0), held("s"))
+        clock = VirtualClock()
+        with orchestrator(journal, saga, clock=clock) as carried:
+            assert carried.run(saga).status is Status.COMPLETED
+        assert clock.now() >= 86_400.0
