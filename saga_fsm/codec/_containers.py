@@ -78,12 +78,14 @@ def each(values: Any, way: Way, direct: frozenset[type] = frozenset()) -> list[A
 
 
 def _many(type_: Any, taken: frozenset[type], made: type, item: Form) -> Form:
-    wanted = named(type_)
+    wanted, unordered = named(type_), made in {set, frozenset}
 
     def out(value: Any) -> list[Any]:
         if value.__class__ not in taken:
             raise misfit(value, wanted)
-        return each(value, item.out, item.direct)
+        trees = each(value, item.out, item.direct)
+        # A set has no order, and one value has one text.
+        return sorted(trees, key=json.dumps) if unordered else trees
 
     def back(tree: Any) -> Any:
         if tree.__class__ is not list:

@@ -76,9 +76,7 @@ def returned(function: Any) -> Any:
 def argument_of_context(function: Any, index: int) -> Any:
     """What a function's ``Context[input, services, item]`` says at this place; else ``Any``."""
     annotations, names = _annotations(function)
-    for name, annotation in annotations.items():
-        if name == "return":
-            continue
+    for annotation in annotations.values():
         found = _resolved(annotation, names)
         given = get_args(found) if get_origin(found) is Context else ()
         return _said(given[index]) if len(given) > index else Any

@@ -198,6 +198,8 @@ STORABLE: list[tuple[Any, Any]] = [
     (Cash("41"), Card | Cash),
     (Gift("41", "hi"), Card | Gift),
     ({"number": "41"}, Card | dict[str, str]),
+    ({"@type": "UUID", "@value": "x"}, uuid.UUID | dt.date | dict[str, str]),
+    ({Summed([1]).total, 30, 4}, set[int]),
     (dt.date(2026, 1, 2), dt.datetime | dt.date | str),
     ("2026-01-02", dt.datetime | dt.date | str),
     (3, int | float),
@@ -325,6 +327,7 @@ def test_annotations_are_found_wherever_they_are() -> None:
         functools.partial(functools.partial(Caller()), extra=1),
     ):
         scribe = Scribe(Saga("s", pivot(action, name="act")))
+        assert scribe.problems() == []
         scribe.admit("done", "act", Card("1"))
         text = scribe.write("done(act)", Card("1"))
         assert scribe.read("done(act)", text) == Card("1")
@@ -494,6 +497,19 @@ def test_a_result_is_encoded_once() -> None:
     assert len(calls) == 1
     assert scribe.write("done(act)", value) == '{"a": 2}'
     assert scribe._ready == {}
+
+
+def test_one_value_of_two_steps_has_a_text_for_each() -> None:
+    """What was admitted for one step is not written for another, whose annotation differs."""
+
+    def first(ctx: Any) -> Mapping[str, int]: ...
+
+    def second(ctx: Any) -> Mapping[str, float]: ...
+
+    scribe = Scribe(Saga("s", step(first, compensate=undo), pivot(second)))
+    value = {"a": 1}
+    scribe.admit("done", "first", value)
+    assert scribe.write("done(second)", value) == '{"a": 1.0}'
 
 
 def test_what_is_admitted_and_never_written_is_forgotten() -> None:
