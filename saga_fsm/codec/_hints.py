@@ -106,6 +106,9 @@ def _annotations(function: Any) -> tuple[dict[str, Any], _Names]:
 
 def _resolved(annotation: Any, names: _Names) -> Any:
     if isinstance(annotation, ForwardRef):
+        # That of a typed dict's parent, which may stand in another module.
+        module = sys.modules.get(str(annotation.__forward_module__))
+        names = names if module is None else _Names(vars(module))
         annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
         try:

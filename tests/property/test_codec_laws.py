@@ -233,6 +233,17 @@ JSON = st.recursive(
 )
 
 
+@given(types, JSON)
+def test_whatever_is_read_fits_its_annotation(typed_as: Typed, tree: Any) -> None:
+    """Any JSON at all is read as a value of the type, or refused; never as something else."""
+    type_, codec = typed_as[0], JsonCodec()
+    try:
+        value = codec.decode(json.dumps(tree), type_)
+    except ValueError:
+        return
+    assert codec.decode(codec.encode(value, type_), type_) == value
+
+
 @given(JSON)
 def test_plain_json_needs_no_annotation(value: Any) -> None:
     """What JSON itself can hold comes back without an annotation."""

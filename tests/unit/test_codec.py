@@ -6,14 +6,30 @@ import collections
 import datetime as dt
 import decimal
 import enum
+import fractions
 import functools
+import ipaddress
 import json
+import pathlib
 import threading
 import uuid
+import zoneinfo
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    Required,
+    TypedDict,
+    TypeVar,
+)
 
 import attrs
 import pytest
@@ -655,3 +671,111 @@ def test_an_admitted_input_is_not_kept_behind() -> None:
     text = scribe.write("start", {"saga": "order", "fingerprint": "f", "input": order.INPUT})
     assert scribe._ready == {}
     assert scribe.read("start", text)["input"] == order.INPUT
+
+
+# ---------------------------------------------------------------------- what is read
+
+
+TEXTS = [
+    *("null", "true", "3", "-7.5", '"x"', '"2026-01-02"', '"1/0"', "[]", "[1]", "[[1, 2]]", "{}"),
+    *('{"a": 1}', '{"1": 2}', '{"number": 3}', '{"x": "y"}', '{"@type": "Cash", "@value": 3}'),
+    *('{"@type": "Nobody", "@value": {}}', '[["a", "b", "c"]]', "NaN", "[", "1e999"),
+]
+
+
+@pytest.mark.parametrize(
+    "type_", {str(t): t for _, t in STORABLE}.values(), ids=lambda type_: str(type_)[:40]
+)
+def test_what_is_read_is_of_its_type_or_a_journal_error(type_: Any) -> None:
+    """Whatever text is found, it is a value that could have been written, or told to be wrong."""
+    scribe = scribe_of(type_)
+    for text in TEXTS:
+        try:
+            value = scribe.read("done(act)", text)
+        except JournalError:
+            continue
+        if text != "1e999":
+            scribe.admit("done", "act", value)
+
+
+def test_a_union_that_is_typed_by_hand_needs_no_name_where_one_fits() -> None:
+    """Who types an input need not know of names, unless several types fit; then it is told."""
+    codec = JsonCodec(forbid_extra_keys=True)
+    assert codec.decode('{"customer": "ada", "amount": 3}', Card | order.Payment) == order.Payment(
+        "ada", 3
+    )
+    for text in ('{"number": "1"}', '{"nobody": 1}'):
+        with pytest.raises(ValueError, match="is no") as caught:
+            codec.decode(text, Card | Cash)
+        assert '{"@type": "Card", "@value": ...}' in caught.value.remedy
+    with pytest.raises(ValueError, match="is no type of"):
+        codec.decode('{"@type": "Nobody", "@value": {}}', Card | Cash)
+
+
+def test_fields_that_a_class_no_longer_has_are_passed_over() -> None:
+    """A run of before is read by a class that has lost a field, and one that has got a default."""
+    scribe = scribe_of(Gift)
+    assert scribe.read("done(act)", '{"number": "1", "colour": "red"}') == Gift("1")
+    with pytest.raises(ValueError, match="no field 'colour'"):
+        JsonCodec(forbid_extra_keys=True).decode('{"number": "1", "colour": "red"}', Gift)
+
+
+Money = NewType("Money", decimal.Decimal)
+
+
+@attrs.frozen
+class Cards(Page[Card]):
+    """It says what its parent is generic of."""
+
+    total: Annotated[Money, "in euros"] | None = None
+    unset: Final[int] = 3
+
+
+class Basket(TypedDict):
+    """Not all of it is needed."""
+
+    cards: Required[list[Card]]
+    note: NotRequired[str]
+
+
+class Full(Basket, total=False):
+    """It has a parent, and says what it must have."""
+
+    total: Required[decimal.Decimal]
+    by: str
+
+
+MORE: list[tuple[Any, Any]] = [
+    (Cards([Card("1")], None, Money(decimal.Decimal("1.5"))), Cards),
+    ({"cards": [Card("1")]}, Basket),
+    ({"cards": [], "note": "x"}, Basket),
+    ({"cards": [Card("1")], "total": decimal.Decimal(3)}, Full),
+    (dt.time(1, 2, tzinfo=dt.UTC), dt.time),
+    (dt.datetime(2026, 10, 25, 2, 30, fold=1), dt.datetime),  # noqa: DTZ001 - naive
+    (zoneinfo.ZoneInfo("Europe/Zurich"), zoneinfo.ZoneInfo),
+    (pathlib.PurePosixPath("/a/b"), pathlib.PurePosixPath),
+    (ipaddress.ip_address("::1"), ipaddress.IPv6Address),
+    (bytearray(b"x"), bytearray),
+    (fractions.Fraction(1, 3), fractions.Fraction),
+    (collections.OrderedDict(b=1, a=2), collections.OrderedDict[str, int]),
+    ({True: 1.5}, dict[bool, float]),
+    (collections.namedtuple("Bare", "a b")(1, [2]), None),  # noqa: PYI024 - without types
+    ([(1, "a")], list[tuple[int, str]]),
+    (1, Literal[1, "a"]),
+]
+
+
+@pytest.mark.parametrize(("value", "type_"), MORE, ids=said)
+def test_rarer_types_come_back_too(value: Any, type_: Any) -> None:
+    """What the standard library and typing have more of is stored as well."""
+    type_ = type(value) if type_ is None else type_
+    codec = JsonCodec()
+    assert alike(codec.decode(codec.encode(value, type_), type_), value)
+    assert codec.problems(type_) == []
+
+
+def test_a_time_in_a_zone_without_its_day_is_refused() -> None:
+    """Of a time in a zone nobody knows the offset: it is refused, with what to give instead."""
+    value = dt.time(1, 2, tzinfo=zoneinfo.ZoneInfo("Europe/Zurich"))
+    with pytest.raises(UnstorableValueError, match="Give a datetime"):
+        scribe_of(dt.time).admit("done", "act", value)
