@@ -11,6 +11,7 @@ import functools
 import ipaddress
 import json
 import pathlib
+import pickle
 import threading
 import uuid
 import zoneinfo
@@ -779,3 +780,16 @@ def test_a_time_in_a_zone_without_its_day_is_refused() -> None:
     value = dt.time(1, 2, tzinfo=zoneinfo.ZoneInfo("Europe/Zurich"))
     with pytest.raises(UnstorableValueError, match="Give a datetime"):
         scribe_of(dt.time).admit("done", "act", value)
+
+
+def test_refusals_travel_with_their_facts() -> None:
+    """A refusal is the same on another machine, facts and text."""
+    with pytest.raises(UnstorableValueError) as value:
+        scribe_of(Line).admit("done", "act", Line("a", 3, set()))
+    with pytest.raises(UnstorableTypeError) as types:
+        scribe_of(Held).check()
+    for error in (value.value, types.value):
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+        assert (type(again), str(again)) == (type(error), str(error))
+    assert (value.value.step, value.value.type, value.value.field) == ("act", "Line", "price")
+    assert types.value.saga == "s"
