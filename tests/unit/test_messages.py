@@ -174,6 +174,23 @@ raise ConcurrentAppendError(run_id="trip-7", expected=3, actual=5)
     "machine_changed": """
 raise MachineChangedError(run_id="trip-7", saga="trip", stored="2d8e6f54", current="0a9ad141")
 """,
+    "unstorable_type": """
+import threading
+from saga_fsm.codec import Scribe
+def book(ctx) -> threading.Condition | None: ...
+def settle(ctx) -> dict[str, threading.Thread]: ...
+Scribe(Saga("trip", step(book, compensate=print), pivot(settle))).check()
+""",
+    "unstorable_value": """
+from saga_fsm.codec import Scribe
+def book(ctx): ...
+Scribe(Saga("trip", pivot(book))).admit("done", "book", {"seats": [(3, 4)]})
+""",
+    "unstorable_value_too_long": """
+from saga_fsm.codec import Scribe
+def book(ctx) -> str: ...
+Scribe(Saga("trip", pivot(book)), limit=1000).admit("done", "book", "x" * 2000)
+""",
     "malformed_reply": """
 raise MalformedReplyError(step="charge", message="the answer is no JSON: '<html>'")
 """,
