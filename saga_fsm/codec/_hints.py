@@ -112,9 +112,11 @@ def _resolved(annotation: Any, names: _Names) -> Any:
         annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
         try:
-            return eval(annotation, {}, names)  # noqa: S307 - as typing does: it is the user's code
+            found = eval(annotation, {}, names)  # noqa: S307 - as typing does: the user's own code
         except Exception:  # noqa: BLE001 - an annotation that is no expression says nothing
             return Any
+        # A text in a text: quoted by hand where all annotations are texts already.
+        return _resolved(found, names) if isinstance(found, str | ForwardRef) else found
     return type(None) if annotation is None else annotation
 
 

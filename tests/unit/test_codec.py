@@ -12,7 +12,9 @@ import ipaddress
 import json
 import pathlib
 import pickle
+import sys
 import threading
+import types
 import uuid
 import zoneinfo
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -406,6 +408,11 @@ def test_items_come_back_as_their_function_says_or_as_their_step_takes_them() ->
         scribe.admit("items", path, [Card("1"), Card("2")])
         text = scribe.write(f"items({path},2)", [Card("1"), Card("2")])
         assert scribe.read(f"items({path},2)", text) == [Card("1"), Card("2")]
+        # As its function answered: not yet a list.
+        for answer in ((Card("1"),), {"a": Card("1")}.values(), iter([Card("1")]), 5):
+            scribe.admit("expand", path, answer)
+        with pytest.raises(UnstorableValueError, match="items of"):
+            scribe.admit("expand", path, ("1",))
 
 
 def test_a_nested_saga_is_given_what_its_function_says_or_what_it_takes() -> None:
@@ -713,6 +720,16 @@ def test_a_union_that_is_typed_by_hand_needs_no_name_where_one_fits() -> None:
         codec.decode('{"@type": "Nobody", "@value": {}}', Card | Cash)
 
 
+def test_what_a_typed_dict_must_have_is_asked_for() -> None:
+    """Required is heard where annotations are texts, and of two equal sets the text is one."""
+    with pytest.raises(ValueError, match="needs 'total'"):
+        JsonCodec().decode('{"cards": []}', Full)
+    many = [Card(str(number)) for number in range(50)]
+    texts = {JsonCodec().encode(set(cards), set[Card]) for cards in (many, many[::-1])}
+    assert len(texts) == 1
+    assert [one["number"] for one in json.loads(texts.pop())] == sorted(map(str, range(50)))
+
+
 def test_fields_that_a_class_no_longer_has_are_passed_over() -> None:
     """A run of before is read by a class that has lost a field, and one that has got a default."""
     scribe = scribe_of(Gift)
@@ -793,3 +810,22 @@ def test_refusals_travel_with_their_facts() -> None:
         assert (type(again), str(again)) == (type(error), str(error))
     assert (value.value.step, value.value.type, value.value.field) == ("act", "Line", "price")
     assert types.value.saga == "s"
+
+
+def test_a_typed_dict_reads_its_parents_annotations_where_they_were_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A parent in another module uses names that its child's module need not have."""
+    other = types.ModuleType("other_shop")
+    monkeypatch.setitem(sys.modules, "other_shop", other)
+    source = "from decimal import Decimal as Exact\nfrom typing import TypedDict\n"
+    source += "class Priced(TypedDict):\n    price: 'Exact'\n"
+    exec(source, vars(other))  # noqa: S102 - our own text
+    parent: Any = vars(other)["Priced"]
+
+    class Child(parent):
+        name: str
+
+    value = {"price": decimal.Decimal("1.5"), "name": "a"}
+    codec = JsonCodec()
+    assert codec.decode(codec.encode(value, Child), Child) == value
