@@ -204,7 +204,8 @@ class UnstorableTypeError(DefinitionError):
             self.message = f"saga '{self.saga}' has data that no journal can keep"
 
     def __str__(self) -> str:
-        return "\n".join([super().__str__(), *(f"  {problem}" for problem in self.problems)])
+        remedy = [self.remedy] if self.remedy else []
+        return "\n  ".join([self.message, *self.problems, *remedy])
 
 
 @attrs.define(auto_exc=True, kw_only=True)

@@ -7,7 +7,7 @@ import json
 import sys
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, get_origin
+from typing import Any, NotRequired, Required, get_origin
 
 import attrs
 
@@ -55,9 +55,14 @@ def fielded(form: Form, forms: Forms, *, strict: bool) -> None:
     if _is_model(kind):
         _model(form, kind)
         return
-    inner = {name: forms(hint) for name, hint in fields_of(form.type).items()}
+    hints = fields_of(form.type)
+    inner = {name: forms(hint) for name, hint in hints.items()}
     if typing.is_typeddict(kind):
-        _typed_dict(form, kind, inner, strict=strict)
+        # Annotations that are texts have hidden their Required and NotRequired from Python.
+        said = {name: get_origin(hint) for name, hint in hints.items()}
+        needed = {name for name in kind.__required_keys__ if said.get(name) is not NotRequired}
+        needed |= {name for name, word in said.items() if word is Required}
+        _typed_dict(form, inner, sorted(needed), strict=strict)
         return
     if issubclass(kind, tuple):
         fields = _named_tuple(kind, inner)
@@ -211,9 +216,8 @@ def _named_tuple(kind: Any, inner: Mapping[str, Form]) -> tuple[_Field, ...]:
     )
 
 
-def _typed_dict(form: Form, kind: Any, inner: Mapping[str, Form], *, strict: bool) -> None:
-    wanted, known = named(kind), frozenset(inner)
-    needed = sorted(kind.__required_keys__)
+def _typed_dict(form: Form, inner: Mapping[str, Form], needed: list[str], *, strict: bool) -> None:
+    kind, wanted, known = form.type, named(form.type), frozenset(inner)
 
     def convert(source: Any, direction: str) -> dict[str, Any]:
         made: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from collections import abc
 from collections.abc import Callable
 from typing import Any, get_args, get_origin
 
-from saga_fsm.codec._form import ANY, Form, Forms, Misfit, Way, misfit, named
+from saga_fsm.codec._form import ANY, TYPE, VALUE, Form, Forms, Misfit, Way, misfit, named
 
 
 __all__ = ["container"]
@@ -37,13 +37,14 @@ _MAPPINGS: dict[Any, type] = {
     abc.Mapping: dict,
     abc.MutableMapping: dict,
 }
-# What an abstract annotation may be given: it comes back as the first that it names.
-_TAKEN: dict[Any, frozenset[type]] = {
-    abc.Set: frozenset({set, frozenset}),
-    abc.Sequence: frozenset({list, tuple}),
-    abc.Collection: frozenset({list, tuple}),
-    abc.Iterable: frozenset({list, tuple}),
-    abc.Reversible: frozenset({list, tuple}),
+# What else an abstract annotation may be given; it is written with its name.
+_ALSO: dict[Any, tuple[type, ...]] = {
+    abc.Set: (set,),
+    abc.Sequence: (tuple, collections.deque),
+    abc.MutableSequence: (collections.deque,),
+    abc.Reversible: (tuple, collections.deque),
+    abc.Collection: (tuple, collections.deque, set, frozenset),
+    abc.Iterable: (tuple, collections.deque, set, frozenset),
 }
 _FACTORIES = frozenset({int, float, str, bool, list, dict, set})
 
@@ -56,7 +57,7 @@ def container(type_: Any, forms: Forms) -> Form | None:
     if origin in _SEQUENCES or origin in _SETS:
         item = forms(given[0]) if given else ANY
         made = _SEQUENCES.get(origin) or _SETS[origin]
-        return _many(type_, _TAKEN.get(origin, frozenset({made})), made, item)
+        return _many(type_, made, item, _ALSO.get(origin, ()))
     if origin in _MAPPINGS:
         return _mapping(type_, origin, given, forms)
     return None
@@ -77,28 +78,37 @@ def each(values: Any, way: Way, direct: frozenset[type] = frozenset()) -> list[A
     return done
 
 
-def _many(type_: Any, taken: frozenset[type], made: type, item: Form) -> Form:
-    wanted = named(type_)
+def _many(type_: Any, made: type, item: Form, also: tuple[type, ...] = ()) -> Form:
+    wanted, names = named(type_), {kind.__name__: kind for kind in also}
 
-    def out(value: Any) -> list[Any]:
-        if value.__class__ not in taken:
+    def out(value: Any) -> Any:
+        kind = value.__class__
+        if kind is not made and kind not in also:
             raise misfit(value, wanted)
-        return each(value, item.out, item.direct)
+        trees = each(value, item.out, item.direct)
+        if kind is set or kind is frozenset:
+            # It has no order, and one value has one text.
+            trees.sort(key=json.dumps)
+        return trees if kind is made else {TYPE: kind.__name__, VALUE: trees}
 
     def back(tree: Any) -> Any:
+        kind = made
+        if tree.__class__ is dict and tree.keys() == {TYPE, VALUE} and tree[TYPE] in names:
+            kind, tree = names[tree[TYPE]], tree[VALUE]
         if tree.__class__ is not list:
             raise misfit(tree, f"array for {wanted}")
         items = each(tree, item.back)
-        return items if made is list else made(items)
+        return items if kind is list else kind(items)
 
-    return Form(type_, _LIST, out, back, parts=(("[]", item),))
+    kinds = _LIST | {dict} if also else _LIST
+    return Form(type_, kinds, out, back, parts=(("[]", item),))
 
 
 def _tuple(type_: Any, given: tuple[Any, ...], forms: Forms) -> Form:
     if not given and type_ is not tuple and get_origin(type_) is tuple:
         return _fixed(type_, ())
     if not given or (len(given) == 2 and given[1] is ...):
-        return _many(type_, frozenset({tuple}), tuple, forms(given[0]) if given else ANY)
+        return _many(type_, tuple, forms(given[0]) if given else ANY)
     return _fixed(type_, tuple(forms(one) for one in given))
 
 

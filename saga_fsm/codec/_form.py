@@ -7,12 +7,30 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 
-__all__ = ["ANY", "Form", "Forms", "Misfit", "Tree", "misfit", "named", "plain", "unstorable"]
+__all__ = [
+    "ANY",
+    "KINDS",
+    "TYPE",
+    "VALUE",
+    "Form",
+    "Forms",
+    "Misfit",
+    "Tree",
+    "Way",
+    "finite",
+    "misfit",
+    "named",
+    "plain",
+    "unstorable",
+]
 
 #: What ``json.dumps`` takes and ``json.loads`` gives.
 Tree: TypeAlias = Any
 Way: TypeAlias = Callable[[Any], Any]
 
+#: Where a value is written with the name of its type: ``{"@type": "Card", "@value": ...}``.
+TYPE = "@type"
+VALUE = "@value"
 #: What JSON knows, as Python's own classes; a form says which of them it writes.
 KINDS = frozenset({type(None), bool, int, float, str, list, dict})
 _SCALARS = frozenset({type(None), bool, int, str})

@@ -76,9 +76,7 @@ def returned(function: Any) -> Any:
 def argument_of_context(function: Any, index: int) -> Any:
     """What a function's ``Context[input, services, item]`` says at this place; else ``Any``."""
     annotations, names = _annotations(function)
-    for name, annotation in annotations.items():
-        if name == "return":
-            continue
+    for annotation in annotations.values():
         found = _resolved(annotation, names)
         given = get_args(found) if get_origin(found) is Context else ()
         return _said(given[index]) if len(given) > index else Any
@@ -108,12 +106,17 @@ def _annotations(function: Any) -> tuple[dict[str, Any], _Names]:
 
 def _resolved(annotation: Any, names: _Names) -> Any:
     if isinstance(annotation, ForwardRef):
+        # That of a typed dict's parent, which may stand in another module.
+        module = sys.modules.get(str(annotation.__forward_module__))
+        names = names if module is None else _Names(vars(module))
         annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
         try:
-            return eval(annotation, {}, names)  # noqa: S307 - as typing does: it is the user's code
+            found = eval(annotation, {}, names)  # noqa: S307 - as typing does: the user's own code
         except Exception:  # noqa: BLE001 - an annotation that is no expression says nothing
             return Any
+        # A text in a text: quoted by hand where all annotations are texts already.
+        return _resolved(found, names) if isinstance(found, str | ForwardRef) else found
     return type(None) if annotation is None else annotation
 
 

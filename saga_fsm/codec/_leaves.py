@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import decimal
 import enum
-import fractions
-import ipaddress
-import pathlib
-import uuid
-import zoneinfo
+import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -28,11 +24,18 @@ def leaf(type_: Any) -> Form | None:
     """Give the form of a single value; None when it is none."""
     if type_ in _NATIVE:
         return _NATIVE[type_](type_)
-    if type_ in _TEXTS:
-        return _text(type_, *_TEXTS[type_])
-    if isinstance(type_, type) and issubclass(type_, pathlib.PurePath):
-        return _text(type_, str, type_)
-    return None
+    if not isinstance(type_, type):
+        return None
+    ways = _TEXTS.get(f"{type_.__module__}.{type_.__qualname__}")
+    if ways is None and _is_path(type_):
+        ways = str, None
+    return None if ways is None else _text(type_, ways[0], ways[1] or type_)
+
+
+def _is_path(type_: type) -> bool:
+    # Whoever has one has imported its module: a light start needs not.
+    pathlib = sys.modules.get("pathlib")
+    return pathlib is not None and issubclass(type_, pathlib.PurePath)
 
 
 # ---------------------------------------------------------------------- what JSON has itself
@@ -180,14 +183,22 @@ def _from_time(text: str) -> dt.time:
     return dt.time.fromisoformat(text)
 
 
+_DURATION = re.compile(r"(-?)(\d+)(?:\.(\d{1,6}))?", re.ASCII)
+
+
 def _seconds(value: dt.timedelta) -> str:
-    return str(decimal.Decimal(value // _MICROSECOND).scaleb(-6))
+    micro = value // _MICROSECOND
+    whole, part = divmod(abs(micro), 10**6)
+    return f"{'-' if micro < 0 else ''}{whole}.{part:06d}"
 
 
 def _from_seconds(text: str) -> dt.timedelta:
-    with decimal.localcontext() as exact:
-        exact.prec = 40
-        return int(decimal.Decimal(text).scaleb(6)) * _MICROSECOND
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    sign, whole, part = found.groups(default="")
+    micro = int(whole) * 10**6 + int(part.ljust(6, "0"))
+    return (-micro if sign else micro) * _MICROSECOND
 
 
 def _base64(value: bytes) -> str:
@@ -198,26 +209,25 @@ def _from_base64(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
 
 
-_ADDRESSES: tuple[type, ...] = (
-    ipaddress.IPv4Address,
-    ipaddress.IPv6Address,
-    ipaddress.IPv4Network,
-    ipaddress.IPv6Network,
-    ipaddress.IPv4Interface,
-    ipaddress.IPv6Interface,
-)
-_TEXTS: dict[Any, tuple[Callable[[Any], str], Callable[[str], Any]]] = {
-    dt.datetime: (_utc, _from_utc),
-    dt.date: (dt.date.isoformat, dt.date.fromisoformat),
-    dt.time: (_time, _from_time),
-    dt.timedelta: (_seconds, _from_seconds),
-    decimal.Decimal: (str, decimal.Decimal),
-    fractions.Fraction: (str, fractions.Fraction),
-    uuid.UUID: (str, uuid.UUID),
-    bytes: (_base64, _from_base64),
-    bytearray: (_base64, lambda text: bytearray(_from_base64(text))),
-    zoneinfo.ZoneInfo: (lambda zone: str(zone.key), zoneinfo.ZoneInfo),
-    **{kind: (str, kind) for kind in _ADDRESSES},
+# By name, with how they are written and read; None is the class itself. So that none of these
+# modules is loaded for a saga that has no such value.
+_TEXTS: dict[str, tuple[Callable[[Any], str], Callable[[str], Any] | None]] = {
+    "datetime.datetime": (_utc, _from_utc),
+    "datetime.date": (dt.date.isoformat, dt.date.fromisoformat),
+    "datetime.time": (_time, _from_time),
+    "datetime.timedelta": (_seconds, _from_seconds),
+    "builtins.bytes": (_base64, _from_base64),
+    "builtins.bytearray": (_base64, lambda text: bytearray(_from_base64(text))),
+    "decimal.Decimal": (str, None),
+    "fractions.Fraction": (str, None),
+    "uuid.UUID": (str, None),
+    "zoneinfo.ZoneInfo": (lambda zone: str(zone.key), None),
+    "ipaddress.IPv4Address": (str, None),
+    "ipaddress.IPv6Address": (str, None),
+    "ipaddress.IPv4Network": (str, None),
+    "ipaddress.IPv6Network": (str, None),
+    "ipaddress.IPv4Interface": (str, None),
+    "ipaddress.IPv6Interface": (str, None),
 }
 
 

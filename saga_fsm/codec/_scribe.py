@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from saga_fsm.codec._failures import from_tree, to_tree
@@ -115,6 +115,11 @@ class Scribe:
             return
         pen = self._pens.get((kind, path)) or self._pen(kind, path)
         if pen is None or pen.plain(value):
+            return
+        if kind == "expand" and value.__class__ is not list:
+            # What an each is given to go through becomes a list; to go through it twice may not do.
+            if isinstance(value, Iterable) and not isinstance(value, Iterator):
+                pen.write(list(value), look=True)
             return
         text = pen.write(value, look=True)
         if len(self._ready) >= _REMEMBERED:

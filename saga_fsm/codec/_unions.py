@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args, get_origin
 
-from saga_fsm.codec._form import ANY, Form, Forms, Misfit, misfit, named
+from saga_fsm.codec._form import ANY, TYPE, VALUE, Form, Forms, Misfit, misfit, named
 
 
-__all__ = ["TYPE", "VALUE", "union"]
+__all__ = ["union"]
 
-TYPE = "@type"
-VALUE = "@value"
 _NONE = type(None)
 # A whole number may stand for a float, and True for 1, where nothing nearer is in the union.
 _NEAREST: dict[type, tuple[type, ...]] = {bool: (int, float), int: (float,)}

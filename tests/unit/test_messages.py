@@ -198,6 +198,23 @@ raise StoreBrokenError(store="runs.db", message="file is not a database")
     "within_memory": """
 MemoryJournal().enter(Birth("trip-7", "trip", "2d8e6f54", "d1"), within=object())
 """,
+    "unstorable_type": """
+import threading
+from saga_fsm.codec import Scribe
+def book(ctx) -> threading.Condition | None: ...
+def settle(ctx) -> dict[str, threading.Thread]: ...
+Scribe(Saga("trip", step(book, compensate=print), pivot(settle))).check()
+""",
+    "unstorable_value": """
+from saga_fsm.codec import Scribe
+def book(ctx): ...
+Scribe(Saga("trip", pivot(book))).admit("done", "book", {"seats": [(3, 4)]})
+""",
+    "unstorable_value_too_long": """
+from saga_fsm.codec import Scribe
+def book(ctx) -> str: ...
+Scribe(Saga("trip", pivot(book)), limit=1000).admit("done", "book", "x" * 2000)
+""",
     "malformed_reply": """
 raise MalformedReplyError(step="charge", message="the answer is no JSON: '<html>'")
 """,
