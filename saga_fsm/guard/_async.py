@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
@@ -94,7 +94,7 @@ class AsyncGuard(Generic[C]):
             raise transient from error
 
     @asynccontextmanager
-    async def _store(self) -> AsyncIterator[Any]:
+    async def _store(self) -> AsyncGenerator[Any, None]:
         async with self.begin() as given:
             store = store_of(given, self.table)
             async with store.transaction():

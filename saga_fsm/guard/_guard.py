@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
@@ -154,7 +154,7 @@ class Guard(Generic[C]):
             raise transient from error
 
     @contextmanager
-    def _store(self) -> Iterator[Any]:
+    def _store(self) -> Generator[Any, None, None]:
         with self.begin() as given:
             store = store_of(given, self.table)
             with store.transaction():

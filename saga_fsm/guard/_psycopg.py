@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
 from typing import Any
 
 from saga_fsm.guard._errors import GuardError
@@ -49,17 +50,15 @@ class _Psycopg:
         return bool(self._connection.closed) or self.idle
 
     def _cursor(self) -> Any:
-        from psycopg.rows import tuple_row
-
         # The user's may make dictionaries of rows.
-        return self._connection.cursor(row_factory=tuple_row)
+        return self._connection.cursor(row_factory=import_module("psycopg.rows").tuple_row)
 
 
 class PsycopgStore(_Psycopg):
     """A connection that blocks."""
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None, None, None]:
         """Begin, and commit in the end; where one is open it is the caller's, and stays open."""
         if self.idle:
             with self._connection.transaction():
@@ -103,7 +102,7 @@ class AsyncPsycopgStore(_Psycopg):
     """A connection of an event loop."""
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
+    async def transaction(self) -> AsyncGenerator[None, None]:
         """Begin, and commit in the end; where one is open it is the caller's, and stays open."""
         if self.idle:
             async with self._connection.transaction():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from inspect import isawaitable
 from typing import Any, NoReturn, Protocol
@@ -55,6 +55,7 @@ class Store(Protocol):
 
     def over(self) -> bool:
         """Whether the transaction that was open has ended."""
+        ...
 
 
 class SqliteStore:
@@ -83,7 +84,7 @@ class SqliteStore:
             refuse_autocommit("Execute BEGIN IMMEDIATE first, and commit after.")
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None, None, None]:
         """Begin, and commit in the end; where one is open it is the caller's, and stays open."""
         connection = self._connection
         # From Python 3.12: with False there is always one open, and it cannot be whose it is.

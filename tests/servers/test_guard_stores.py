@@ -24,6 +24,7 @@ asyncio_ = pytest.importorskip("sqlalchemy.ext.asyncio", reason=HINT)
 
 @pytest.fixture
 def runner() -> Iterator[asyncio.Runner]:
+    """The loop."""
     with asyncio.Runner() as runner:
         yield runner
 
@@ -90,24 +91,34 @@ def psycopg_shop(postgres_url: str) -> Iterator[Callable[[str], Shop]]:
 
 
 class TestPsycopg(Laws):
+    """On a pool."""
+
     past = "to_timestamp(1)"
 
     @pytest.fixture
     def shop(self, psycopg_shop: Callable[[str], Shop]) -> Shop:
+        """The participant."""
         return psycopg_shop("pool")
 
 
 class TestPsycopgWays(Brief):
+    """On other ways to a connection."""
+
     @pytest.fixture(params=["connect", "autocommit", "dictionaries", "transaction"])
     def shop(self, request: pytest.FixtureRequest, psycopg_shop: Callable[[str], Shop]) -> Shop:
+        """The participant."""
         return psycopg_shop(request.param)
 
 
 class TestAsyncPsycopg(Laws):
+    """On a new connection a call, in a loop."""
+
     past = "to_timestamp(1)"
 
     @pytest.fixture
     def shop(self, postgres_url: str, runner: asyncio.Runner) -> Shop:
+        """The participant."""
+
         @asynccontextmanager
         async def begin() -> AsyncIterator[Any]:
             async with await psycopg.AsyncConnection.connect(postgres_url) as connection:
@@ -146,25 +157,34 @@ def alchemy_shop(url: str, sql: Any, way: str) -> Iterator[Shop]:
 
 
 class TestAlchemyOnSqlite(Laws):
+    """On an engine."""
+
     @pytest.fixture
     def shop(self, tmp_path: Path) -> Iterator[Shop]:
+        """The participant."""
         path = str(tmp_path / "shop.db")
         with alchemy_shop(f"sqlite:///{path}", sqlite_sql(path), "connection") as shop:
             yield shop
 
 
 class TestAlchemyOnPostgres(Laws):
+    """On a session."""
+
     past = "to_timestamp(1)"
 
     @pytest.fixture
     def shop(self, postgres_url: str) -> Iterator[Shop]:
+        """The participant."""
         with alchemy_shop(alchemy(postgres_url), postgres_sql(postgres_url), "session") as shop:
             yield shop
 
 
 class TestAlchemyWays(Brief):
+    """On each way to a connection."""
+
     @pytest.fixture(params=["connection", "connect", "session", "new session"])
     def shop(self, request: pytest.FixtureRequest, postgres_url: str) -> Iterator[Shop]:
+        """The participant."""
         sql = postgres_sql(postgres_url)
         with alchemy_shop(alchemy(postgres_url), sql, request.param) as shop:
             yield shop
@@ -190,19 +210,25 @@ def async_alchemy_shop(url: str, runner: asyncio.Runner, way: str) -> Iterator[S
 
 
 class TestAsyncAlchemy(Laws):
+    """On a session, in a loop."""
+
     past = "to_timestamp(1)"
 
     @pytest.fixture
     def shop(self, postgres_url: str, runner: asyncio.Runner) -> Iterator[Shop]:
+        """The participant."""
         with async_alchemy_shop(postgres_url, runner, "session") as shop:
             yield shop
 
 
 class TestAsyncAlchemyWays(Brief):
+    """On other ways to a connection, in a loop."""
+
     @pytest.fixture(params=["connection", "connect", "new session"])
     def shop(
         self, request: pytest.FixtureRequest, postgres_url: str, runner: asyncio.Runner
     ) -> Iterator[Shop]:
+        """The participant."""
         with async_alchemy_shop(postgres_url, runner, request.param) as shop:
             yield shop
 
@@ -217,11 +243,12 @@ def test_a_stricter_level_says_transient_where_it_cannot_go_on(
         Shop(Guard(engine.begin), engine.begin, _execute_text, postgres_sql(postgres_url))
     )
     ctx = ctx_of()
-    with pytest.raises(Transient, match="serialization failure"), engine.begin() as late:
+    with engine.connect() as late:
         # Its snapshot is older than what the other one commits.
         _execute_text(late, "SELECT 1 FROM sales")
         assert shop.take(ctx) == "sold"
-        shop.guard.within(late).act(ctx, shop.body(ctx))
+        with pytest.raises(Transient, match="serialization failure"):
+            shop.guard.within(late).act(ctx, shop.body(ctx))
     assert shop.take(ctx) == "sold"
     assert (shop.net(ctx), shop.bodies) == (1, 1)
     engine.dispose()
