@@ -32,6 +32,7 @@ class _Psycopg:
     def __init__(self, connection: Any, given: Any, table: str) -> None:
         self._connection = connection
         self._given = given
+        self._theirs = False
         texts = statements("postgres", table)
         self._statements = {name: numbered(text) for name, text in texts.items()}
 
@@ -47,7 +48,8 @@ class _Psycopg:
 
     def over(self) -> bool:
         """Whether the transaction that was open has ended."""
-        return bool(self._connection.closed) or self.idle
+        # Ours has; and somebody else may have the connection of a pool by now.
+        return not self._theirs or bool(self._connection.closed) or self.idle
 
     def _cursor(self) -> Any:
         # The user's may make dictionaries of rows.
@@ -64,6 +66,7 @@ class PsycopgStore(_Psycopg):
             with self._connection.transaction():
                 yield
         else:
+            self._theirs = True
             yield
 
     def execute(self, name: str, **values: Any) -> int:
@@ -108,6 +111,7 @@ class AsyncPsycopgStore(_Psycopg):
             async with self._connection.transaction():
                 yield
         else:
+            self._theirs = True
             yield
 
     async def execute(self, name: str, **values: Any) -> int:

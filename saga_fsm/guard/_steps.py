@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from functools import partial
 from inspect import isawaitable
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
@@ -182,12 +183,15 @@ def act(key: str, codec: Codec, body: Callable[..., Any]) -> Steps[Answer[Any]]:
         text, same = codec.written(value)
         yield _release
     except Exception as error:
-        yield _back
         reason = codec.refusal(error)
         if reason is None:
-            # For whoever goes on in this transaction: as if it had not been asked for.
-            yield lambda store: store.execute("forget", key=key)
+            # For whoever goes on in this transaction: as if it had not been asked for. Where the
+            # connection is gone so is the transaction, and the error itself says more.
+            with suppress(Exception):
+                yield _back
+                yield lambda store: store.execute("forget", key=key)
             raise
+        yield _back
         yield from _record(key, BEGUN, REJECTED, json.dumps(reason))
         return Answer(landed=False, value=reason)
     yield from _record(key, BEGUN, APPLIED, text)
@@ -205,7 +209,8 @@ def undo(key: str, codec: Codec, body: Callable[..., Any]) -> Steps[None]:
         yield lambda store: store.call(body, result)
         yield _release
     except Exception:
-        yield _back
+        with suppress(Exception):
+            yield _back
         raise
     yield from _record(key, known.state, COMPENSATED, known.value)
 

@@ -73,6 +73,7 @@ class SqliteStore:
     def __init__(self, connection: sqlite3.Connection, given: Any, table: str) -> None:
         self._connection = connection
         self._given = given
+        self._theirs = False
         self._statements: Mapping[str, str] = statements("sqlite", table)
 
     def require(self) -> None:
@@ -90,6 +91,7 @@ class SqliteStore:
         # From Python 3.12: with False there is always one open, and it cannot be whose it is.
         always = getattr(connection, "autocommit", None) is False
         if connection.in_transaction and not always:
+            self._theirs = True
             yield
             return
         if not always:
@@ -107,9 +109,7 @@ class SqliteStore:
     def over(self) -> bool:
         """Whether the transaction that was open has ended."""
         try:
-            return not self._connection.in_transaction or (
-                getattr(self._connection, "autocommit", None) is False
-            )
+            return not (self._theirs and self._connection.in_transaction)
         except sqlite3.ProgrammingError:
             return True  # it is closed
 

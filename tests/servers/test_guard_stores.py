@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
 from pathlib import Path
@@ -354,3 +355,97 @@ def test_a_session_forgets_what_was_rejected(postgres_url: str) -> None:
     assert sql("SELECT id FROM sale") == [(2,)]
     assert sql("SELECT count(*) FROM saga_guard") == [(2,)]
     engine.dispose()
+
+
+def test_a_connection_that_somebody_else_has_by_now_is_no_error(postgres_url: str) -> None:
+    """A pool gives it on as soon as it is back, and another transaction may be open on it."""
+    with closing(psycopg.connect(postgres_url)) as one:
+
+        @contextmanager
+        def begin() -> Iterator[Any]:
+            yield one
+            one.execute("SELECT 'of somebody else'")
+
+        Guard(lambda: psycopg.connect(postgres_url)).create_table()
+        assert Guard(begin).act(ctx_of(), lambda _: 1) == 1
+
+
+def test_a_connection_that_breaks_leaves_nothing_and_is_unknown(postgres_url: str) -> None:
+    """Whoever lost the server does not know; the next attempt lands once."""
+    with alchemy_shop(alchemy(postgres_url), postgres_sql(postgres_url), "session") as shop:
+        ctx = ctx_of()
+        end = "SELECT pg_terminate_backend(pg_backend_pid())"
+
+        def sell(session: Any) -> None:
+            _execute_text(session, f"INSERT INTO sales VALUES ('{ctx.key}', 1)")
+            _execute_text(session, end)
+
+        with pytest.raises(sqlalchemy.exc.OperationalError):
+            shop.guard.act(ctx, sell)
+        assert (shop.net(ctx), shop.state(ctx)) == (0, None)
+        assert shop.take(ctx) == "sold"
+        assert shop.net(ctx) == 1
+
+
+def test_a_cancelled_action_leaves_nothing(postgres_url: str, runner: asyncio.Runner) -> None:
+    """A task that is cancelled in its body rolls back, and the next attempt lands."""
+    with async_alchemy_shop(postgres_url, runner, "session") as shop:
+        ctx = ctx_of()
+
+        async def sell(session: Any) -> None:
+            await _execute_text(session, f"INSERT INTO sales VALUES ('{ctx.key}', 1)")
+            asyncio.current_task().cancel()  # type: ignore[union-attr]
+            await asyncio.sleep(600)
+
+        with pytest.raises(asyncio.CancelledError):
+            shop.do(shop.guard.act(ctx, sell))
+        assert (shop.net(ctx), shop.state(ctx)) == (0, None)
+        assert shop.take(ctx) == "sold"
+
+
+def test_outside_in_a_loop(postgres_url: str, runner: asyncio.Runner) -> None:
+    """The second form for an event loop: begun, committed, before the effect."""
+    with async_alchemy_shop(postgres_url, runner, "connection") as shop:
+        outside = shop.guard.outside()
+        seen: list[Any] = []
+        ctx, lost = ctx_of(), ctx_of("lost")
+
+        async def charge() -> str:
+            seen.append(shop.state(ctx))
+            return "receipt"
+
+        async def lose() -> str:
+            raise OSError("reply lost")
+
+        async def refund(result: str | None) -> None:
+            seen.append((shop.state(ctx), result))
+
+        async def find() -> str:
+            return "found"
+
+        assert [shop.do(outside.act(ctx, charge)) for _ in range(2)] == ["receipt"] * 2
+        for _ in range(2):
+            shop.do(outside.undo(ctx, refund))
+        assert seen == ["begun", ("undoing", "receipt")]
+        with pytest.raises(OSError, match="reply lost"):
+            shop.do(outside.act(lost, lose))
+        assert shop.do(outside.ask(lost, find)) == shop.do(outside.ask(lost)) == "found"
+
+
+def test_two_make_the_table_at_once(postgres_url: str) -> None:
+    """They would meet in the catalogue, and do not."""
+    guard = Guard(lambda: psycopg.connect(postgres_url))
+    errors: list[BaseException] = []
+
+    def make() -> None:
+        try:
+            guard.create_table()
+        except BaseException as error:  # noqa: BLE001 - looked at below
+            errors.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
