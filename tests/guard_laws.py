@@ -15,7 +15,7 @@ import pytest
 
 from saga_fsm import PENDING, Context, Rejected, Transient
 from saga_fsm.guard import Guard, GuardError
-from saga_fsm.guard._steps import carry, carry_async
+from saga_fsm.guard._rows import carry, carry_async
 
 
 SALES = "CREATE TABLE IF NOT EXISTS sales (name VARCHAR(80), amount INTEGER)"

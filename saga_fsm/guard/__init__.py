@@ -63,8 +63,8 @@ from __future__ import annotations
 from saga_fsm.guard._async import AsyncGuard, AsyncOutside, AsyncWithin
 from saga_fsm.guard._errors import GuardError
 from saga_fsm.guard._guard import Guard, Outside, Within
+from saga_fsm.guard._rows import Answer
 from saga_fsm.guard._sql import Database, schema
-from saga_fsm.guard._steps import Answer
 
 
 __all__ = [

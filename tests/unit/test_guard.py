@@ -380,10 +380,10 @@ def test_outside_what_lands_while_it_is_undone_is_undone_again(card: Card) -> No
 
     def land() -> None:
         # The outcome of the first copy, recorded while the undo is at the other side.
-        from saga_fsm.guard import _guard, _steps
+        from saga_fsm.guard import _guard, _outside
 
         codec = _guard.codec_of(card.shop.guard)
-        told = card.guard.transact(_steps._end(ctx.key, codec, "applied", '"receipt"'))
+        told = card.guard.transact(_outside._end(ctx.key, codec, "applied", '"receipt"'))
         raise told
 
     with pytest.raises(OSError, match="reply lost"):

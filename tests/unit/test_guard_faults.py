@@ -25,7 +25,7 @@ from saga_fsm import (
     retriable,
     step,
 )
-from saga_fsm.guard import Guard, _guard, _steps
+from saga_fsm.guard import Guard, _guard, _rows, _steps
 from saga_fsm.testing import explore_faults
 
 
@@ -167,65 +167,65 @@ FORGET = 'yield lambda store: store.execute("forget", key=key)'
 BUGS = {
     "no fence": Bug(
         {
-            "known = yield from _claim(key, FENCED)\n    if known is None or known.state not in "
-            "{BEGUN, APPLIED, UNDOING}:\n        return\n": "known = yield from _find(key)\n    "
+            "known = yield from claim(key, FENCED)\n    if known is None or known.state not in "
+            "{BEGUN, APPLIED, UNDOING}:\n        return\n": "known = yield from find(key)\n    "
             "if known is None or known.state not in {BEGUN, APPLIED, UNDOING}:\n        return\n"
         }
     ),
     "no sticky memory": Bug(
-        {"yield from _record(key, BEGUN, REJECTED, json.dumps(reason))": FORGET}, "fickle"
+        {"yield from record(key, BEGUN, REJECTED, json.dumps(reason))": FORGET}, "fickle"
     ),
     "no dedupe": Bug(
         {
-            "        return _answer(known, codec)\n    yield _save": "        if known.state != "
-            f"APPLIED:\n            return _answer(known, codec)\n        {FORGET}\n"
-            "        yield from _claim(key, BEGUN)\n    yield _save"
+            "        return answer_of(known, codec)\n    yield save": "        if known.state != "
+            f"APPLIED:\n            return answer_of(known, codec)\n        {FORGET}\n"
+            "        yield from claim(key, BEGUN)\n    yield save"
         }
     ),
     "row written outside the transaction": Bug(
         {
-            "    yield _save\n    try:\n        value = yield lambda store: store.call(body)": (
-                "    yield from _record(key, BEGUN, APPLIED, '0')\n"
+            "    yield save\n    try:\n        value = yield lambda store: store.call(body)": (
+                "    yield from record(key, BEGUN, APPLIED, '0')\n"
                 '    yield lambda store: store.run("COMMIT")\n'
                 '    yield lambda store: store.run("BEGIN")\n'
-                "    yield _save\n    try:\n        value = yield lambda store: store.call(body)"
+                "    yield save\n    try:\n        value = yield lambda store: store.call(body)"
             ),
-            "yield from _record(key, BEGUN, APPLIED, text)": (
-                "yield from _record(key, APPLIED, APPLIED, text)"
+            "yield from record(key, BEGUN, APPLIED, text)": (
+                "yield from record(key, APPLIED, APPLIED, text)"
             ),
         },
         "flaky",
     ),
     "a rejected effect stays": Bug(
-        {"        yield _back\n        yield from": "        yield _release\n        yield from"},
+        {"        yield back\n        yield from": "        yield release\n        yield from"},
         "fickle",
     ),
     "an undo is not remembered": Bug(
-        {"yield from _record(key, known.state, COMPENSATED, known.value)": "pass"}
+        {"yield from record(key, known.state, COMPENSATED, known.value)": "pass"}
     ),
     "an undo of nothing is done": Bug(
         {
-            "known = yield from _claim(key, FENCED)\n    if known is None or known.state not in "
-            "{BEGUN, APPLIED, UNDOING}:\n        return\n": "known = yield from _claim(key, FENCED)"
+            "known = yield from claim(key, FENCED)\n    if known is None or known.state not in "
+            "{BEGUN, APPLIED, UNDOING}:\n        return\n": "known = yield from claim(key, FENCED)"
             "\n    known = known or Known(FENCED, None, 0.0)\n    if known.state not in {APPLIED, "
             "FENCED}:\n        return\n"
         }
     ),
     "a query does not fence": Bug(
         {
-            "known = yield from _claim(key, REJECTED, json.dumps(_ASKED))\n    if known is None:\n"
-            "        return Answer(landed=False, value=_ASKED)\n    if known.state == BEGUN:\n"
-            "        raise": "known = yield from _find(key)\n    if known is None:\n"
-            "        return Answer(landed=False, value=_ASKED)\n    if known.state == BEGUN:\n"
+            "known = yield from claim(key, REJECTED, json.dumps(ASKED))\n    if known is None:\n"
+            "        return Answer(landed=False, value=ASKED)\n    if known.state == BEGUN:\n"
+            "        raise": "known = yield from find(key)\n    if known is None:\n"
+            "        return Answer(landed=False, value=ASKED)\n    if known.state == BEGUN:\n"
             "        raise"
         },
         saga="asked",
     ),
     "what was undone comes back": Bug(
         {
-            "        return _answer(known, codec)\n    yield _save": "        if known.state != "
-            f"COMPENSATED:\n            return _answer(known, codec)\n        {FORGET}\n"
-            "        yield from _claim(key, BEGUN)\n    yield _save"
+            "        return answer_of(known, codec)\n    yield save": "        if known.state != "
+            f"COMPENSATED:\n            return answer_of(known, codec)\n        {FORGET}\n"
+            "        yield from claim(key, BEGUN)\n    yield save"
         }
     ),
 }
@@ -242,7 +242,11 @@ def test_each_line_of_the_guard_is_missed(
         assert source.count(old) == 1, f"{source.count(old)} times in _steps.py: {old}"
         source = source.replace(old, new)
     broken = ModuleType("broken_steps")
+    vars(broken).update(vars(_rows))  # what a change may want
     exec(compile(source, "broken_steps.py", "exec"), vars(broken))  # noqa: S102 - our own
     monkeypatch.setattr(_guard, "_steps", broken)
     result = explored(on, planted.saga, planted.world)
     assert result.failures, f"nothing found in {result.runs} runs"
+    # The effects are wrong: it is not that the changed text cannot run.
+    reasons = [failure.reason for failure in result.failures]
+    assert not any("Error" in reason for reason in reasons), reasons
