@@ -86,8 +86,8 @@ class Hammered:
         luck = random.Random(17)
         answers = []
         in_flight = 0
-        for seed in range(6):
-            running = [start("hammer", url, str(seed + at), "60") for at in (0, 100)]
+        for seed in range(4):
+            running = [start("hammer", url, str(seed + at), "30") for at in (0, 100)]
             first = [child.stdout.readline() for child in running]
             timer = threading.Event()
             timer.wait(luck.uniform(0.01, 0.15))
@@ -96,8 +96,8 @@ class Hammered:
                 child.kill()
             answers += [line.split() for line in first]
             answers += [line.split() for child in running for line in finished(child, killed=True)]
-        assert in_flight >= 6, "the processes were over before they were killed"
-        last = start("hammer", url, "999", "60")
+        assert in_flight >= 4, "the processes were over before they were killed"
+        last = start("hammer", url, "999", "30")
         answers += [line.split() for line in finished(last)]
         check(answers, sql)
 

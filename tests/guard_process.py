@@ -2,7 +2,7 @@
 A participant as a process of its own, to run beside others and to be killed.
 
 ``python -m tests.guard_process hammer URL SEED KEYS`` asks for actions, compensations and queries
-of a few keys, in an order of its own, and prints one line an answer: ``key verb answer``.
+of a few keys, in an order of its own for each, and prints one line an answer: ``key verb answer``.
 ``... pause URL WHERE VERB`` does one, says ``here`` at one place of it, and waits to be killed.
 """
 
@@ -75,8 +75,8 @@ def hammer(url: str, seed: int, keys: int) -> None:
     """Ask for everything, in an order of its own."""
     luck = random.Random(seed)
     guard = guard_of(url)
-    todo = [(f"k{key}", verb) for key in range(keys) for verb in VERBS]
-    luck.shuffle(todo)
+    # Key by key, so that those who do the same meet.
+    todo = [(f"k{k}", verb) for k in range(keys) for verb in luck.sample(VERBS, len(VERBS))]
     for number, (name, verb) in enumerate(todo):
         answer = perform(guard, ctx_of(name), verb, f"{os.getpid()}-{number}")
         print(name, verb, answer, flush=True)

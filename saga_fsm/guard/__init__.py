@@ -47,6 +47,11 @@ Traceback (most recent call last):
 saga_fsm.definition.outcomes.Rejected: it has been undone
 >>> shop.close()
 
+Two copies at once are one effect: the second waits for the first and answers its result. READ
+COMMITTED is enough; at a stricter level the second may fail to serialize. That, a deadlock and a
+lock that is not to be had are ``Transient``: surely nothing was written. What else goes wrong is
+rolled back and raised as it is, and for the saga it is unknown.
+
 ``AsyncGuard`` is the same for an event loop, ``guard.within(connection)`` for a transaction of your
 own, ``guard.outside()`` for effects outside the database, which keeps less: see ``Outside``.
 ``schema(...)`` is the table, for a migration; ``guard.prune(...)`` forgets old keys, and says what
@@ -58,8 +63,8 @@ from __future__ import annotations
 from saga_fsm.guard._async import AsyncGuard, AsyncOutside, AsyncWithin
 from saga_fsm.guard._errors import GuardError
 from saga_fsm.guard._guard import Guard, Outside, Within
+from saga_fsm.guard._rows import Answer
 from saga_fsm.guard._sql import Database, schema
-from saga_fsm.guard._steps import Answer
 
 
 __all__ = [

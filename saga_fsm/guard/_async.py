@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from saga_fsm.definition.policy import Errors
-from saga_fsm.guard import _steps
+from saga_fsm.guard import _outside, _steps
 from saga_fsm.guard._errors import GuardError
 from saga_fsm.guard._guard import (
     TABLE,
@@ -21,7 +21,7 @@ from saga_fsm.guard._guard import (
     library_of,
     seconds_of,
 )
-from saga_fsm.guard._steps import Answer, Steps, carry_async
+from saga_fsm.guard._rows import Answer, Steps, carry_async
 from saga_fsm.guard._stores import busy
 
 
@@ -94,7 +94,7 @@ class AsyncGuard(Generic[C]):
             raise transient from error
 
     @asynccontextmanager
-    async def _store(self) -> AsyncIterator[Any]:
+    async def _store(self) -> AsyncGenerator[Any, None]:
         async with self.begin() as given:
             store = store_of(given, self.table)
             async with store.transaction():
@@ -145,20 +145,20 @@ class AsyncOutside:
 
     async def act(self, ctx: Ctx, effect: Callable[[], Awaitable[R]]) -> R:
         """As ``Outside.act``."""
-        steps = _steps.act_outside(ctx.key, codec_of(self._guard), effect)
+        steps = _outside.act_outside(ctx.key, codec_of(self._guard), effect)
         answer: Answer[R] = await carry_async(steps, self)
         return answer.result()
 
     async def undo(self, ctx: Ctx, effect: Callable[[R | None], Awaitable[object]]) -> None:
         """As ``Outside.undo``."""
         codec = codec_of(self._guard)
-        steps = _steps.undo_outside(ctx.action_key, codec, self._lifetime, effect)
+        steps = _outside.undo_outside(ctx.action_key, codec, self._lifetime, effect)
         await carry_async(steps, self)
 
     async def ask(self, ctx: Ctx, find: Callable[[], Awaitable[R]] | None = None) -> R:
         """As ``Outside.ask``."""
         codec = codec_of(self._guard)
-        steps = _steps.ask_outside(ctx.key, codec, self._lifetime, find)
+        steps = _outside.ask_outside(ctx.key, codec, self._lifetime, find)
         answer: Answer[R] = await carry_async(steps, self)
         return answer.result()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
@@ -14,10 +14,10 @@ import attrs
 from saga_fsm.definition import Context
 from saga_fsm.definition._refuse import check_errors
 from saga_fsm.definition.policy import Errors
-from saga_fsm.guard import _steps
+from saga_fsm.guard import _outside, _steps
 from saga_fsm.guard._errors import GuardError
+from saga_fsm.guard._rows import Answer, Codec, Steps, carry
 from saga_fsm.guard._sql import statements
-from saga_fsm.guard._steps import Answer, Codec, Steps, carry
 from saga_fsm.guard._stores import SqliteStore, busy, called
 
 
@@ -154,7 +154,7 @@ class Guard(Generic[C]):
             raise transient from error
 
     @contextmanager
-    def _store(self) -> Iterator[Any]:
+    def _store(self) -> Generator[Any, None, None]:
         with self.begin() as given:
             store = store_of(given, self.table)
             with store.transaction():
@@ -246,7 +246,7 @@ class Outside:
             Transient: the row before the effect could not be written, or the effect raised it.
             MalformedReplyError: it landed after it was rejected or undone.
         """
-        steps = _steps.act_outside(ctx.key, codec_of(self._guard), effect)
+        steps = _outside.act_outside(ctx.key, codec_of(self._guard), effect)
         answer: Answer[R] = carry(steps, self)
         return answer.result()
 
@@ -258,7 +258,7 @@ class Outside:
             Transient: the action may still be under way; or the row could not be written.
         """
         codec = codec_of(self._guard)
-        carry(_steps.undo_outside(ctx.action_key, codec, self._lifetime, effect), self)
+        carry(_outside.undo_outside(ctx.action_key, codec, self._lifetime, effect), self)
 
     def ask(self, ctx: Ctx, find: Callable[[], R] | None = None) -> R:
         """
@@ -275,7 +275,7 @@ class Outside:
             GuardError: the action has begun, and there is no ``find``.
         """
         codec = codec_of(self._guard)
-        answer: Answer[R] = carry(_steps.ask_outside(ctx.key, codec, self._lifetime, find), self)
+        answer: Answer[R] = carry(_outside.ask_outside(ctx.key, codec, self._lifetime, find), self)
         return answer.result()
 
     def transact(self, steps: Steps[R], *, landed: bool = False) -> R:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
 from typing import Any
 
 from saga_fsm.guard._errors import GuardError
@@ -31,6 +32,7 @@ class _Psycopg:
     def __init__(self, connection: Any, given: Any, table: str) -> None:
         self._connection = connection
         self._given = given
+        self._theirs = False
         texts = statements("postgres", table)
         self._statements = {name: numbered(text) for name, text in texts.items()}
 
@@ -46,25 +48,25 @@ class _Psycopg:
 
     def over(self) -> bool:
         """Whether the transaction that was open has ended."""
-        return bool(self._connection.closed) or self.idle
+        # Ours has; and somebody else may have the connection of a pool by now.
+        return not self._theirs or bool(self._connection.closed) or self.idle
 
     def _cursor(self) -> Any:
-        from psycopg.rows import tuple_row
-
         # The user's may make dictionaries of rows.
-        return self._connection.cursor(row_factory=tuple_row)
+        return self._connection.cursor(row_factory=import_module("psycopg.rows").tuple_row)
 
 
 class PsycopgStore(_Psycopg):
     """A connection that blocks."""
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None, None, None]:
         """Begin, and commit in the end; where one is open it is the caller's, and stays open."""
         if self.idle:
             with self._connection.transaction():
                 yield
         else:
+            self._theirs = True
             yield
 
     def execute(self, name: str, **values: Any) -> int:
@@ -103,12 +105,13 @@ class AsyncPsycopgStore(_Psycopg):
     """A connection of an event loop."""
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
+    async def transaction(self) -> AsyncGenerator[None, None]:
         """Begin, and commit in the end; where one is open it is the caller's, and stays open."""
         if self.idle:
             async with self._connection.transaction():
                 yield
         else:
+            self._theirs = True
             yield
 
     async def execute(self, name: str, **values: Any) -> int:

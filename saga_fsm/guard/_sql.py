@@ -32,7 +32,7 @@ def statements(database: Database, table: str) -> Mapping[str, str]:
             message=f"'{table}' is no name for the guard's table",
             remedy="Give a plain name, with its schema where there is one: app.saga_guard.",
         )
-    text = (files(__package__) / f"{database}.sql").read_text(encoding="utf-8")
+    text = (files("saga_fsm.guard") / f"{database}.sql").read_text(encoding="utf-8")
     text = text.replace("{table}", table).replace("{name}", table.rpartition(".")[2])
     _, *parts = _SECTION.split(text)
     return MappingProxyType(dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
 from typing import Any
 
 from saga_fsm.guard._errors import GuardError
@@ -48,7 +49,7 @@ class SqlalchemyStore:
             refuse_autocommit("Use an engine without isolation_level='AUTOCOMMIT'.")
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None, None, None]:
         """Begin, and commit in the end; where one is open it is the caller's, and stays open."""
         if self._on.in_nested_transaction():
             raise GuardError(
@@ -97,9 +98,7 @@ class SqlalchemyStore:
         return called(body, self._given, *arguments)
 
     def _run(self, text: str, values: dict[str, Any]) -> Any:
-        import sqlalchemy
-
-        return self._connection().execute(sqlalchemy.text(text), values)
+        return self._connection().execute(import_module("sqlalchemy").text(text), values)
 
     def _connection(self) -> Any:
         return self._on.connection() if _is_session(self._on) else self._on
@@ -127,7 +126,7 @@ class AsyncSqlalchemyStore:
         await self._do(self._sync.require)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
+    async def transaction(self) -> AsyncGenerator[None, None]:
         """Begin, and commit in the end; where one is open it is the caller's, and stays open."""
         block = self._sync.transaction()
         await self._do(block.__enter__)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from inspect import isawaitable
 from typing import Any, NoReturn, Protocol
@@ -55,6 +55,7 @@ class Store(Protocol):
 
     def over(self) -> bool:
         """Whether the transaction that was open has ended."""
+        ...
 
 
 class SqliteStore:
@@ -72,6 +73,7 @@ class SqliteStore:
     def __init__(self, connection: sqlite3.Connection, given: Any, table: str) -> None:
         self._connection = connection
         self._given = given
+        self._theirs = False
         self._statements: Mapping[str, str] = statements("sqlite", table)
 
     def require(self) -> None:
@@ -83,12 +85,13 @@ class SqliteStore:
             refuse_autocommit("Execute BEGIN IMMEDIATE first, and commit after.")
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None, None, None]:
         """Begin, and commit in the end; where one is open it is the caller's, and stays open."""
         connection = self._connection
         # From Python 3.12: with False there is always one open, and it cannot be whose it is.
         always = getattr(connection, "autocommit", None) is False
         if connection.in_transaction and not always:
+            self._theirs = True
             yield
             return
         if not always:
@@ -106,9 +109,7 @@ class SqliteStore:
     def over(self) -> bool:
         """Whether the transaction that was open has ended."""
         try:
-            return not self._connection.in_transaction or (
-                getattr(self._connection, "autocommit", None) is False
-            )
+            return not (self._theirs and self._connection.in_transaction)
         except sqlite3.ProgrammingError:
             return True  # it is closed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
 from pathlib import Path
@@ -24,6 +25,7 @@ asyncio_ = pytest.importorskip("sqlalchemy.ext.asyncio", reason=HINT)
 
 @pytest.fixture
 def runner() -> Iterator[asyncio.Runner]:
+    """The loop."""
     with asyncio.Runner() as runner:
         yield runner
 
@@ -90,24 +92,34 @@ def psycopg_shop(postgres_url: str) -> Iterator[Callable[[str], Shop]]:
 
 
 class TestPsycopg(Laws):
+    """On a pool."""
+
     past = "to_timestamp(1)"
 
     @pytest.fixture
     def shop(self, psycopg_shop: Callable[[str], Shop]) -> Shop:
+        """The participant."""
         return psycopg_shop("pool")
 
 
 class TestPsycopgWays(Brief):
+    """On other ways to a connection."""
+
     @pytest.fixture(params=["connect", "autocommit", "dictionaries", "transaction"])
     def shop(self, request: pytest.FixtureRequest, psycopg_shop: Callable[[str], Shop]) -> Shop:
+        """The participant."""
         return psycopg_shop(request.param)
 
 
 class TestAsyncPsycopg(Laws):
+    """On a new connection a call, in a loop."""
+
     past = "to_timestamp(1)"
 
     @pytest.fixture
     def shop(self, postgres_url: str, runner: asyncio.Runner) -> Shop:
+        """The participant."""
+
         @asynccontextmanager
         async def begin() -> AsyncIterator[Any]:
             async with await psycopg.AsyncConnection.connect(postgres_url) as connection:
@@ -146,25 +158,34 @@ def alchemy_shop(url: str, sql: Any, way: str) -> Iterator[Shop]:
 
 
 class TestAlchemyOnSqlite(Laws):
+    """On an engine."""
+
     @pytest.fixture
     def shop(self, tmp_path: Path) -> Iterator[Shop]:
+        """The participant."""
         path = str(tmp_path / "shop.db")
         with alchemy_shop(f"sqlite:///{path}", sqlite_sql(path), "connection") as shop:
             yield shop
 
 
 class TestAlchemyOnPostgres(Laws):
+    """On a session."""
+
     past = "to_timestamp(1)"
 
     @pytest.fixture
     def shop(self, postgres_url: str) -> Iterator[Shop]:
+        """The participant."""
         with alchemy_shop(alchemy(postgres_url), postgres_sql(postgres_url), "session") as shop:
             yield shop
 
 
 class TestAlchemyWays(Brief):
+    """On each way to a connection."""
+
     @pytest.fixture(params=["connection", "connect", "session", "new session"])
     def shop(self, request: pytest.FixtureRequest, postgres_url: str) -> Iterator[Shop]:
+        """The participant."""
         sql = postgres_sql(postgres_url)
         with alchemy_shop(alchemy(postgres_url), sql, request.param) as shop:
             yield shop
@@ -190,19 +211,25 @@ def async_alchemy_shop(url: str, runner: asyncio.Runner, way: str) -> Iterator[S
 
 
 class TestAsyncAlchemy(Laws):
+    """On a session, in a loop."""
+
     past = "to_timestamp(1)"
 
     @pytest.fixture
     def shop(self, postgres_url: str, runner: asyncio.Runner) -> Iterator[Shop]:
+        """The participant."""
         with async_alchemy_shop(postgres_url, runner, "session") as shop:
             yield shop
 
 
 class TestAsyncAlchemyWays(Brief):
+    """On other ways to a connection, in a loop."""
+
     @pytest.fixture(params=["connection", "connect", "new session"])
     def shop(
         self, request: pytest.FixtureRequest, postgres_url: str, runner: asyncio.Runner
     ) -> Iterator[Shop]:
+        """The participant."""
         with async_alchemy_shop(postgres_url, runner, request.param) as shop:
             yield shop
 
@@ -217,11 +244,12 @@ def test_a_stricter_level_says_transient_where_it_cannot_go_on(
         Shop(Guard(engine.begin), engine.begin, _execute_text, postgres_sql(postgres_url))
     )
     ctx = ctx_of()
-    with pytest.raises(Transient, match="serialization failure"), engine.begin() as late:
+    with engine.connect() as late:
         # Its snapshot is older than what the other one commits.
         _execute_text(late, "SELECT 1 FROM sales")
         assert shop.take(ctx) == "sold"
-        shop.guard.within(late).act(ctx, shop.body(ctx))
+        with pytest.raises(Transient, match="serialization failure"):
+            shop.guard.within(late).act(ctx, shop.body(ctx))
     assert shop.take(ctx) == "sold"
     assert (shop.net(ctx), shop.bodies) == (1, 1)
     engine.dispose()
@@ -327,3 +355,97 @@ def test_a_session_forgets_what_was_rejected(postgres_url: str) -> None:
     assert sql("SELECT id FROM sale") == [(2,)]
     assert sql("SELECT count(*) FROM saga_guard") == [(2,)]
     engine.dispose()
+
+
+def test_a_connection_that_somebody_else_has_by_now_is_no_error(postgres_url: str) -> None:
+    """A pool gives it on as soon as it is back, and another transaction may be open on it."""
+    with closing(psycopg.connect(postgres_url)) as one:
+
+        @contextmanager
+        def begin() -> Iterator[Any]:
+            yield one
+            one.execute("SELECT 'of somebody else'")
+
+        Guard(lambda: psycopg.connect(postgres_url)).create_table()
+        assert Guard(begin).act(ctx_of(), lambda _: 1) == 1
+
+
+def test_a_connection_that_breaks_leaves_nothing_and_is_unknown(postgres_url: str) -> None:
+    """Whoever lost the server does not know; the next attempt lands once."""
+    with alchemy_shop(alchemy(postgres_url), postgres_sql(postgres_url), "session") as shop:
+        ctx = ctx_of()
+        end = "SELECT pg_terminate_backend(pg_backend_pid())"
+
+        def sell(session: Any) -> None:
+            _execute_text(session, f"INSERT INTO sales VALUES ('{ctx.key}', 1)")
+            _execute_text(session, end)
+
+        with pytest.raises(sqlalchemy.exc.OperationalError):
+            shop.guard.act(ctx, sell)
+        assert (shop.net(ctx), shop.state(ctx)) == (0, None)
+        assert shop.take(ctx) == "sold"
+        assert shop.net(ctx) == 1
+
+
+def test_a_cancelled_action_leaves_nothing(postgres_url: str, runner: asyncio.Runner) -> None:
+    """A task that is cancelled in its body rolls back, and the next attempt lands."""
+    with async_alchemy_shop(postgres_url, runner, "session") as shop:
+        ctx = ctx_of()
+
+        async def sell(session: Any) -> None:
+            await _execute_text(session, f"INSERT INTO sales VALUES ('{ctx.key}', 1)")
+            asyncio.current_task().cancel()  # type: ignore[union-attr]
+            await asyncio.sleep(600)
+
+        with pytest.raises(asyncio.CancelledError):
+            shop.do(shop.guard.act(ctx, sell))
+        assert (shop.net(ctx), shop.state(ctx)) == (0, None)
+        assert shop.take(ctx) == "sold"
+
+
+def test_outside_in_a_loop(postgres_url: str, runner: asyncio.Runner) -> None:
+    """The second form for an event loop: begun, committed, before the effect."""
+    with async_alchemy_shop(postgres_url, runner, "connection") as shop:
+        outside = shop.guard.outside()
+        seen: list[Any] = []
+        ctx, lost = ctx_of(), ctx_of("lost")
+
+        async def charge() -> str:
+            seen.append(shop.state(ctx))
+            return "receipt"
+
+        async def lose() -> str:
+            raise OSError("reply lost")
+
+        async def refund(result: str | None) -> None:
+            seen.append((shop.state(ctx), result))
+
+        async def find() -> str:
+            return "found"
+
+        assert [shop.do(outside.act(ctx, charge)) for _ in range(2)] == ["receipt"] * 2
+        for _ in range(2):
+            shop.do(outside.undo(ctx, refund))
+        assert seen == ["begun", ("undoing", "receipt")]
+        with pytest.raises(OSError, match="reply lost"):
+            shop.do(outside.act(lost, lose))
+        assert shop.do(outside.ask(lost, find)) == shop.do(outside.ask(lost)) == "found"
+
+
+def test_two_make_the_table_at_once(postgres_url: str) -> None:
+    """They would meet in the catalogue, and do not."""
+    guard = Guard(lambda: psycopg.connect(postgres_url))
+    errors: list[BaseException] = []
+
+    def make() -> None:
+        try:
+            guard.create_table()
+        except BaseException as error:  # noqa: BLE001 - looked at below
+            errors.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []

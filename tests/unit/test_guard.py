@@ -20,18 +20,25 @@ from tests.guard_laws import Brief, Laws, Shop, ctx_of, opened, sqlite_shop, sql
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
+    """Where the database is."""
     return str(tmp_path / "shop.db")
 
 
 class TestSqlite(Laws):
+    """A new connection a call, closed after."""
+
     @pytest.fixture
     def shop(self, path: str) -> Shop:
+        """The participant."""
         return sqlite_shop(path)
 
 
 class TestSqliteWays(Brief):
+    """Other ways to a connection."""
+
     @pytest.fixture(params=["one", "one in autocommit", "rows by name", "begun"])
     def shop(self, request: pytest.FixtureRequest, path: str) -> Any:
+        """The participant."""
         one = sqlite3.connect(path, isolation_level=None)
         other = sqlite3.connect(path)
         other.row_factory = sqlite3.Row
@@ -66,7 +73,7 @@ def test_autocommit_is_refused_in_a_transaction_of_ones_own(path: str) -> None:
             lambda: within.undo(ctx_of(), lambda *_: 1),
             lambda: within.ask(ctx_of()),
         ):
-            with pytest.raises(GuardError, match="autocommit mode.*\n.*BEGIN IMMEDIATE"):
+            with pytest.raises(GuardError, match=r"autocommit mode.*\n.*BEGIN IMMEDIATE"):
                 asked()
         connection.execute("BEGIN IMMEDIATE")
         assert within.act(ctx_of(), lambda _: 1).result() == 1
@@ -140,17 +147,17 @@ def test_a_predicate_may_say_what_a_rejection_is(path: str) -> None:
     """As for a step; one that raises has not spoken."""
     shop = sqlite_shop(path)
     shop.guard = attrs.evolve(shop.guard, rejects=lambda error: error.args[0] == "no")
-    with pytest.raises(Rejected, match="^no$"):
+    with pytest.raises(Rejected, match=r"^no$"):
         shop.take(ctx_of("a"), ValueError("no"))
     for error in (ValueError("perhaps"), ValueError()):
-        with pytest.raises(ValueError, match="^(perhaps)?$"):
+        with pytest.raises(ValueError, match=r"^(perhaps)?$"):
             shop.take(ctx_of("b"), error)
     assert shop.state(ctx_of("b")) is None
 
 
 def test_what_is_no_connection_is_told() -> None:
     """The message says what it knows."""
-    with pytest.raises(GuardError, match="a str is no connection.*\n.*sqlite3, psycopg 3"):
+    with pytest.raises(GuardError, match=r"a str is no connection.*\n.*sqlite3, psycopg 3"):
         Guard(lambda: nullcontext("shop.db")).create_table()
 
 
@@ -233,6 +240,7 @@ class Card:
 
 @pytest.fixture
 def card(path: str) -> Card:
+    """The other side, and the guard before it."""
     return Card(sqlite_shop(path))
 
 
@@ -308,7 +316,7 @@ def test_outside_a_query_asks_the_other_side_where_it_does_not_know(card: Card) 
         with pytest.raises(OSError, match="reply lost"):
             card.charge(ctx, OSError("reply lost"))
     del card.charged[lost.key]
-    with pytest.raises(GuardError, match="nothing says what came of it.*\n.*needs find="):
+    with pytest.raises(GuardError, match=r"nothing says what came of it.*\n.*needs find="):
         card.guard.ask(landed)
     assert card.find(landed) == card.guard.ask(landed) == "receipt"
     for ctx in (lost, never):
@@ -372,10 +380,10 @@ def test_outside_what_lands_while_it_is_undone_is_undone_again(card: Card) -> No
 
     def land() -> None:
         # The outcome of the first copy, recorded while the undo is at the other side.
-        from saga_fsm.guard import _guard, _steps
+        from saga_fsm.guard import _guard, _outside
 
         codec = _guard.codec_of(card.shop.guard)
-        told = card.guard.transact(_steps._end(ctx.key, codec, "applied", '"receipt"'))
+        told = card.guard.transact(_outside._end(ctx.key, codec, "applied", '"receipt"'))
         raise told
 
     with pytest.raises(OSError, match="reply lost"):
