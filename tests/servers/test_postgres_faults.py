@@ -178,7 +178,8 @@ def _events(journal: Any, run_id: str) -> list[str]:
     return [entry.event for entry in journal.read(run_id)]
 
 
-CUTS = [(how, after) for how in ("request", "reply") for after in range(8)]
+# The longest commit here is of eleven requests, the last of them its COMMIT.
+CUTS = [(how, after) for how in ("request", "reply") for after in range(12)]
 
 
 @pytest.mark.parametrize(("how", "after"), CUTS)
@@ -205,7 +206,7 @@ def test_a_commit_is_written_once_wherever_its_connection_is_cut(
     assert wire.fired == 1
 
 
-@pytest.mark.parametrize(("how", "after"), CUTS)
+@pytest.mark.parametrize(("how", "after"), [cut for cut in CUTS if cut[1] < 8])
 def test_words_births_and_claims_happen_once_wherever_they_are_cut(
     wire: Wire, through: str, postgres_url: str, how: str, after: int
 ) -> None:
