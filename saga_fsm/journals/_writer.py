@@ -1,10 +1,10 @@
 """
 Appends into Postgres: a group is one statement, and what was lost on the way is found again.
 
-Each append leaves its mark, a number by luck, at its run. When the connection is cut after the
-statement was sent, the same is sent again: position and fence let it pass once at most, also while
-the first may still be under way in the server. What does not pass is looked at: the own mark says
-that the first attempt was carried out.
+Each append leaves its mark, a number by luck, at what it writes. When the connection is cut after
+the statement was sent, the same is sent again: position and fence let it pass once at most, also
+while the first may still be under way in the server. What does not pass is looked at: the own mark
+says that the first attempt was carried out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from saga_fsm.journals._arrays import columns, rounds
 from saga_fsm.journals._checks import refused
 from saga_fsm.journals._postgres import Line
 from saga_fsm.journals._sql import statements
-from saga_fsm.ports import Append, Entry
+from saga_fsm.ports import Append
 
 
 if TYPE_CHECKING:
@@ -71,14 +71,10 @@ class Writer:
         failed = [n for n in range(len(appends)) if n not in done]
         standing = self._standing([appends[n].run_id for n in failed])
         results: list[JournalError | None] = [None] * len(appends)
-        taken: set[tuple[str, int]] = set()
         for n in failed:
             append, row = appends[n], standing.get(appends[n].run_id)
-            key = append.run_id, append.expected
             again = cuts or before[n] is not None
-            if again and row and key not in taken and self._stands(append, marks[n], row):
-                taken.add(key)
-            else:
+            if not (again and self._stands(append, marks[n], row)):
                 results[n] = refused(append, row)
         return results
 
@@ -103,17 +99,14 @@ class Writer:
                 for row in cursor
             }
 
-    def _stands(self, append: Append, mark: int, row: tuple[Any, ...]) -> bool:
-        """Whether an append is written of which nobody heard; a newer fence has taken it over."""
-        position, fence, _, written = row
-        end = append.expected + len(append.entries)
-        if fence != (append.fence if append.birth is None else 1) or position < end:
+    def _stands(self, append: Append, mark: int, standing: tuple[Any, ...] | None) -> bool:
+        """Whether an append is written of which nobody heard."""
+        if standing is None:
             return False
-        if written == mark:
-            return True
-        # Another thread of the same owner went on behind it.
-        rows = self._look("stretch", run_id=append.run_id, begin=append.expected, end=end)
-        return bool(rows) and [Entry(*one) for one in rows] == list(append.entries)
+        if not append.entries:
+            return bool(standing[3] == mark)
+        last = append.expected + len(append.entries)
+        return self._look("marked", run_id=append.run_id, position=last) == [(mark,)]
 
     def _standing(self, run_ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
         """Position, fence, status and mark of each run."""

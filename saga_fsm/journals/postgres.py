@@ -92,7 +92,11 @@ class PostgresJournal:
         self._claims: list[tuple[str, int, list[tuple[Any, ...]]]] = []
         self._lock = threading.Lock()
         self._place: tuple[Any, ...] | None = None  # of the database, once somebody asks
-        self._others.ask(lambda db, _: make_tables(db, self.shown))
+        try:
+            self._others.ask(lambda db, _: make_tables(db, self.shown))
+        except BaseException:
+            self._others.close()
+            raise
 
     def __repr__(self) -> str:
         return f"PostgresJournal({self.shown!r})"

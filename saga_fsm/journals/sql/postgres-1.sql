@@ -31,6 +31,7 @@ CREATE TABLE saga_entries (
     event TEXT NOT NULL,
     at DOUBLE PRECISION NOT NULL,
     data TEXT,
+    mark BIGINT NOT NULL,                -- of who wrote it
     PRIMARY KEY (run, position)
 );
 

@@ -44,7 +44,7 @@ moved AS (
         due = CASE WHEN b.owner = '' THEN b.due WHEN b.owner = r.owner THEN r.due ELSE m.now END
     FROM brought b, moment m
     WHERE r.run_id = b.run_id AND r.position = b.expected AND r.fence = b.fence AND NOT b.born
-    RETURNING r.number, b.place
+    RETURNING r.number, b.place, b.mark
 ),
 made AS (
     INSERT INTO saga_runs
@@ -56,13 +56,13 @@ made AS (
     RETURNING number, run_id
 ),
 done AS (
-    SELECT number, place FROM moved
+    SELECT number, place, mark FROM moved
     UNION ALL
-    SELECT made.number, b.place FROM made JOIN brought b ON b.run_id = made.run_id
+    SELECT made.number, b.place, b.mark FROM made JOIN brought b ON b.run_id = made.run_id
 ),
 written AS (
-    INSERT INTO saga_entries (run, position, event, at, data)
-    SELECT d.number, e.position, e.event, e.at, e.data
+    INSERT INTO saga_entries (run, position, event, at, data, mark)
+    SELECT d.number, e.position, e.event, e.at, e.data, d.mark
     FROM unnest(%(of)s::int[], %(position)s::int[], %(event)s::text[], %(at)s::float8[], %(data)s::text[])
         AS e (place, position, event, at, data)
     JOIN done d ON d.place = e.place
@@ -79,11 +79,9 @@ SELECT place FROM done;
 SELECT r.run_id, r.position, r.fence, r.status, r.mark
 FROM saga_runs r WHERE r.run_id = ANY(%(run_ids)s::text[]);
 
--- name: stretch
-SELECT e.event, e.at, e.data
-FROM saga_runs r JOIN saga_entries e ON e.run = r.number
-WHERE r.run_id = %(run_id)s AND e.position > %(begin)s AND e.position <= %(end)s
-ORDER BY e.position;
+-- name: marked
+SELECT e.mark FROM saga_runs r JOIN saga_entries e ON e.run = r.number
+WHERE r.run_id = %(run_id)s AND e.position = %(position)s;
 
 -- name: entered
 INSERT INTO saga_runs
