@@ -162,6 +162,18 @@ class _Found(NamedTuple):
     answers: Answers
     together: Together | None
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user ended one of the searches."""
+        together = self.together is not None and self.together.interrupted
+        return self.explored.interrupted or self.answers.interrupted or together
+
+    @property
+    def complete(self) -> bool:
+        """Whether each of them came to its end."""
+        together = self.together is None or self.together.complete
+        return self.explored.complete and self.answers.decided and together
+
 
 def _asked(layout: Layout, network: Network, properties: Iterable[Property]) -> Asked | None:
     """The properties, every word of them known, before anything is explored."""
@@ -184,17 +196,10 @@ def _report(
     explored, answers, together = found
     layout, needs = lay_out(saga), Needs(saga)
     untaken = Untaken(layout, machine, explored) if explored.complete and explored.taken else None
-    interrupted = explored.interrupted or answers.interrupted
-    interrupted = interrupted or (together is not None and together.interrupted)
-    findings = [
-        Finding(x.rule, "error", x.step, x.message, x.path, shortest=x.shortest)
-        for x in explored.breaches
-    ]
-    findings.extend(Finding(rule, "error", step, text) for rule, step, text in of_table(machine))
-    findings.extend(answers.findings)
+    findings = [*_breaches(explored, machine), *answers.findings]
     findings.extend(() if together is None else together.findings)
-    findings.extend(promises(layout))
-    findings.extend(flow(layout))
+    findings.extend((*promises(layout), *flow(layout)))
+    interrupted = found.interrupted
     try:
         findings.extend(_lacking(explored, needs))
     except KeyboardInterrupt:
@@ -203,12 +208,11 @@ def _report(
         findings.append(Finding("never taken", "info", "", str(untaken)))
     findings.sort(key=lambda finding: _LEVELS.index(finding.level))
     unsafe = any(finding.level == "error" for finding in findings)
-    complete = explored.complete and answers.decided and not left_out and not interrupted
-    complete = complete and (together is None or together.complete)
+    safe = found.complete and not left_out and not interrupted
     return Report(
         saga=saga.name,
         fingerprint=machine.fingerprint,
-        verdict="unsafe" if unsafe else "safe" if complete else "incomplete",
+        verdict="unsafe" if unsafe else "safe" if safe else "incomplete",
         findings=tuple(findings),
         states=explored.states,
         transitions=explored.transitions,
@@ -228,6 +232,14 @@ def _report(
         needs=needs,
         untaken=untaken,
     )
+
+
+def _breaches(explored: Explored, machine: Machine) -> Iterator[Finding]:
+    """What runs break, and what the table does as it stands."""
+    for one in explored.breaches:
+        yield Finding(one.rule, "error", one.step, one.message, one.path, shortest=one.shortest)
+    for rule, step, text in of_table(machine):
+        yield Finding(rule, "error", step, text)
 
 
 def _lacking(explored: Explored, needs: Needs) -> Iterable[Finding]:
