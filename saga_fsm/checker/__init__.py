@@ -120,7 +120,8 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     Raises:
         ValueError: an unknown fault in ``without``, an unknown engine, a limit or memory below 1; a
             property that names no step or event of the saga, or whose predicate raises.
-        TypeError: something is no property, or a predicate answers neither True nor False.
+        TypeError: something is no property, or a predicate answers neither True nor False; one
+            property or saga is given where several may be.
         DefinitionError: something in ``against`` is no saga.
     """
     bounds = Bounds(limit, memory)
@@ -128,6 +129,8 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     if unknown := left_out - _REMOVABLE:
         message = f"cannot leave out {sorted(unknown)}: known are {sorted(_REMOVABLE)}"
         raise ValueError(message)
+    _several(properties, "properties")
+    _several(against, "against")
     layout = lay_out(saga)
     machine = compile_saga(saga)
     network = network_of(layout, machine, crashes=not left_out >= _REMOVABLE)
@@ -142,6 +145,12 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     if beside is not None and not (explored.interrupted or answers.interrupted):
         together = beside.together(limit, progress)
     return _report(saga, machine, _Found(explored, answers, together), left_out, bounds)
+
+
+def _several(given: object, name: str) -> None:
+    if isinstance(given, Property | Saga):
+        message = f"{name} is one thing, not several of them\n  Give a list: {name}=[...]."
+        raise TypeError(message)
 
 
 def _beside(

@@ -12,7 +12,7 @@ from saga_fsm.cli.target import load
 @click.option("--path", "text", required=True, metavar="TEXT", help="What Path.encode() wrote.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with a schema number.")
 def audit(*, target: str, text: str, as_json: bool) -> int:
-    """Replay a path on the machine of the saga at TARGET (module:name or file.py:name)."""
+    """Replay a path on a saga's machine. TARGET is module:name or file.py:name."""
     from saga_fsm.conformance import audit as audit_path
 
     try:

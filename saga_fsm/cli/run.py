@@ -28,7 +28,7 @@ _EXIT = {"completed": 0, "compensated": 1, "stuck": 4}
 def run(
     *, target: str, text: str | None, services: str | None, run_id: str | None, as_json: bool
 ) -> int:
-    """Run the saga at TARGET (module:name or file.py:name) in memory: its actions are called."""
+    """Run a saga in memory: its actions are called. TARGET is module:name or file.py:name."""
     from saga_fsm.runner import run as run_saga
 
     saga = load(target)

@@ -10,7 +10,7 @@ from saga_fsm.definition.layout import Layout
 from saga_fsm.errors import UnknownStepError
 from saga_fsm.machine import Status
 from saga_fsm.machine._alphabet import LOCAL
-from saga_fsm.product import BROKEN, UP, Network
+from saga_fsm.product import UP, Network
 
 
 # A step, a nested saga or a block by its path, name, value or function.
@@ -135,7 +135,7 @@ class Terms:
                 raise
             if step in self.fields and not step.startswith("~"):
                 return step
-            there = [x for x in self.fields if not x.startswith(("~", UP, BROKEN))]
+            there = [x for x in self.fields if not x.startswith(("~", "@"))]
             raise ValueError(
                 f"nothing in saga '{self.layout.saga.name}' is called {step!r}\n"
                 f"  There are {', '.join(there[:_SHOWN])}"
@@ -195,6 +195,10 @@ class Terms:
                 f"  Begin with one of {', '.join(sorted(words))}."
             )
         return Occasion(kind, self.path(path) if path else "", argument)
+
+    def local(self, f: int) -> list[str]:
+        """What a field can be, in the order of the machine."""
+        return [name.removeprefix("=") for name in self.network.fields[f].values]
 
     def value(self, f: int, *names: str) -> frozenset[int]:
         """The values of a field by their names."""
