@@ -121,7 +121,8 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     Raises:
         ValueError: an unknown fault in ``without``, an unknown engine, a limit or memory below 1; a
             property that names no step or event of the saga, or whose predicate raises.
-        TypeError: something is no property, or a predicate answers neither True nor False.
+        TypeError: something is no property, or a predicate answers neither True nor False; one
+            property or saga is given where several may be.
         DefinitionError: something in ``against`` is no saga.
     """
     bounds = Bounds(limit, memory)
@@ -129,6 +130,8 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     if unknown := left_out - _REMOVABLE:
         message = f"cannot leave out {sorted(unknown)}: known are {sorted(_REMOVABLE)}"
         raise ValueError(message)
+    _several(properties, "properties")
+    _several(against, "against")
     layout = lay_out(saga)
     machine = compile_saga(saga)
     network = network_of(layout, machine, crashes=not left_out >= _REMOVABLE)
@@ -143,6 +146,12 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     if beside is not None and not (explored.interrupted or answers.interrupted):
         together = beside.together(limit, progress)
     return _report(saga, machine, _Found(explored, answers, together), left_out, bounds)
+
+
+def _several(given: object, name: str) -> None:
+    if isinstance(given, Property | Saga):
+        message = f"{name} is one thing, not several of them\n  Give a list: {name}=[...]."
+        raise TypeError(message)
 
 
 def _beside(
@@ -162,6 +171,18 @@ class _Found(NamedTuple):
     explored: Explored
     answers: Answers
     together: Together | None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user ended one of the searches."""
+        together = self.together is not None and self.together.interrupted
+        return self.explored.interrupted or self.answers.interrupted or together
+
+    @property
+    def complete(self) -> bool:
+        """Whether each of them came to its end."""
+        together = self.together is None or self.together.complete
+        return self.explored.complete and self.answers.decided and together
 
 
 def _asked(layout: Layout, network: Network, properties: Iterable[Property]) -> Asked | None:
@@ -185,17 +206,10 @@ def _report(
     explored, answers, together = found
     layout, needs = lay_out(saga), Needs(saga)
     untaken = Untaken(layout, machine, explored) if explored.complete and explored.taken else None
-    interrupted = explored.interrupted or answers.interrupted
-    interrupted = interrupted or (together is not None and together.interrupted)
-    findings = [
-        Finding(x.rule, "error", x.step, x.message, x.path, shortest=x.shortest)
-        for x in explored.breaches
-    ]
-    findings.extend(Finding(rule, "error", step, text) for rule, step, text in of_table(machine))
-    findings.extend(answers.findings)
+    findings = [*_breaches(explored, machine), *answers.findings]
     findings.extend(() if together is None else together.findings)
-    findings.extend(promises(layout))
-    findings.extend(flow(layout))
+    findings.extend((*promises(layout), *flow(layout)))
+    interrupted = found.interrupted
     try:
         findings.extend(_lacking(explored, needs))
     except KeyboardInterrupt:
@@ -204,12 +218,11 @@ def _report(
         findings.append(Finding("never taken", "info", "", str(untaken)))
     findings.sort(key=lambda finding: _LEVELS.index(finding.level))
     unsafe = any(finding.level == "error" for finding in findings)
-    complete = explored.complete and answers.decided and not left_out and not interrupted
-    complete = complete and (together is None or together.complete)
+    safe = found.complete and not left_out and not interrupted
     return Report(
         saga=saga.name,
         fingerprint=machine.fingerprint,
-        verdict="unsafe" if unsafe else "safe" if complete else "incomplete",
+        verdict="unsafe" if unsafe else "safe" if safe else "incomplete",
         findings=tuple(findings),
         states=explored.states,
         transitions=explored.transitions,
@@ -229,6 +242,14 @@ def _report(
         needs=needs,
         untaken=untaken,
     )
+
+
+def _breaches(explored: Explored, machine: Machine) -> Iterator[Finding]:
+    """What runs break, and what the table does as it stands."""
+    for one in explored.breaches:
+        yield Finding(one.rule, "error", one.step, one.message, one.path, shortest=one.shortest)
+    for rule, step, text in of_table(machine):
+        yield Finding(rule, "error", step, text)
 
 
 def _lacking(explored: Explored, needs: Needs) -> Iterable[Finding]:

@@ -44,7 +44,9 @@ def lines_of(report: Report) -> Iterator[str]:
         runs = report.together
         shared = ", ".join(runs.shared) or "nothing"
         text = f"{', '.join(runs.runs)}: {runs.verdict}, {runs.states:,} states; shared: {shared}"
-        yield from wrapped("  together: ", f"{text}; countermeasures in report.together")
+        if runs.clashes:
+            text += "; each countermeasure with its run: print(report.together)"
+        yield from wrapped("  together: ", text)
     if report.without:
         yield f"  left out: {', '.join(report.without)}: never called safe"
     if report.interrupted:

@@ -36,7 +36,12 @@ _ENVIRONMENT = 3
 @click.version_option(package_name="saga-fsm", prog_name="saga-fsm")
 @click.option("--traceback", is_flag=True, help="Show where an error came from.")
 def saga_fsm(*, traceback: bool) -> None:
-    """Sagas as explicit finite state machines."""
+    """
+    Sagas as explicit finite state machines.
+
+    TARGET is module:name or file.py:name. Exit status: 0 well, 1 findings or not complete, 2 wrong
+    use, 3 something is not installed or not reached, 4 stuck, 130 interrupted.
+    """
     click.get_current_context().obj = traceback
 
 

@@ -29,7 +29,7 @@ _PAGE = 1_000
 def audit(
     *, target: str, text: str | None, url: str | None, run_id: str | None, as_json: bool
 ) -> int:
-    """Replay a path, or stored runs, on the machine of the saga at TARGET."""
+    """Replay a path, or stored runs, on a saga's machine. TARGET is module:name or file.py:name."""
     from saga_fsm.conformance import audit as audit_path
 
     if (text is None) == (url is None):

@@ -12,7 +12,7 @@ from saga_fsm.cli.target import load
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with a schema number.")
 def interference(*, targets: tuple[str, ...], as_json: bool) -> int:
     """
-    Which of the sagas, each TARGET module:name or file.py:name, may harm each other.
+    Say which sagas may harm each other. TARGET is module:name or file.py:name.
 
     Read off reads=, writes=, locks= and commutes_with=; nothing is searched. To search a pair, and
     to try countermeasures: saga-fsm check TARGET --against OTHER.

@@ -37,7 +37,7 @@ def run(  # noqa: PLR0913 - one option a fact
     as_json: bool,
 ) -> int:
     """
-    Run the saga at TARGET (module:name or file.py:name): its actions are called.
+    Run a saga: its actions are called. TARGET is module:name or file.py:name.
 
     With --journal it is kept, and the same command with the same --id goes on with it.
     """

@@ -131,8 +131,10 @@ def _of_report(report: Any, view: str | None) -> Diagram:
     if worst is None:
         return sized_flow(saga, checked=f"checked: {checked}")
     run = "the shortest run" if worst.shortest else "a run, maybe not the shortest,"
+    # A run of several sagas is on no machine of one of them.
+    own = worst.path.fingerprint == report.fingerprint
     return attrs.evolve(
-        _of_saga(saga, view, worst.path, None),
+        _of_saga(saga, view, worst.path, None) if own else alone(worst.path),
         title=f"{report.saga} \N{MIDDLE DOT} counterexample",
         subtitle=f"checked: {checked} \N{MIDDLE DOT} {run} that breaks a rule",
         note=told(worst.path, worst.rule, worst.message),

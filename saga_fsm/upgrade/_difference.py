@@ -20,6 +20,7 @@ RULE = "W16"
 UNSEEN = (
     "bodies of actions, compensations, queries and choosers, and the types of their results",
     "waiting times, numbers of attempts, timeouts and lengths of deadlines",
+    "whether who goes on gives a renamed step the idempotency key and the result of its old name",
 )
 
 

@@ -155,7 +155,8 @@ class Carrier:
         if plain in self._suggested:
             remedy = (
                 f"if '{plain}' is called '{self._suggested[plain]}' now, say so: "
-                f"renamed={{{plain!r}: {self._suggested[plain]!r}}}; else {remedy}"
+                f"renamed={{{plain!r}: {self._suggested[plain]!r}}} "
+                f"(--renamed {plain}={self._suggested[plain]}); else {remedy}"
             )
         text = f"{named(plain)} is not in the new saga, and this run has come to it ({local})"
         return Obstacle(plain, text, remedy)

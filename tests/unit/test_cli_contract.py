@@ -29,7 +29,7 @@ stuck = Saga("stuck", step(act, compensate=broken, compensation_retry=None), piv
              contract=GUARDED)
 bare = Saga("bare", step(act, compensate=undo), pivot(refuse))
 seen = Saga("seen", readonly(act, reads="stock"))
-sold = Saga("sold", step(act, compensate=undo, writes="stock"))
+sold = Saga("sold", step(act, compensate=undo, writes="stock"), contract=GUARDED)
 no_saga = 3
 whole = [always_possible(at_rest), termination(name="ends")]
 wrong = never(landed("nobody"))
@@ -78,6 +78,8 @@ STATUS = [
     (("export", "{f}:done", "--to", "mermaid"), 0),
     (("export", "{f}:done", "--to", "json"), 0),
     (("export", "{f}:done", "--to", "cobol"), 2),
+    (("check", "{f}:sold", "--instances", "2", "--draw", "{d}/x.svg"), 1),
+    (("check", "{f}:sold", "--instances", "2", "--write-test", "{d}/x.py"), 1),
     (("interference", "{f}:seen", "{f}:done"), 0),
     (("interference", "{f}:seen", "{f}:sold"), 1),
     (("interference", "{f}:no_saga"), 2),

@@ -16,6 +16,7 @@ from saga_fsm import (
     Saga,
     check,
     choice,
+    draw,
     each,
     parallel,
     pivot,
@@ -397,6 +398,15 @@ def test_two_orders_that_look_at_one_shelf() -> None:
 
 
 # ---------------------------------------------------------------- reports
+
+
+def test_a_report_on_several_runs_is_drawn_by_their_run() -> None:
+    """The counterexample is on no machine of one saga: its states stand side by side."""
+    report = check(RESERVE, instances=2)
+    assert report.verdict == "unsafe"
+    source = draw(report).source
+    assert "counterexample" in source
+    assert "#2" in source
 
 
 def test_a_path_of_several_runs_prints_all_states_and_replays_as_text() -> None:
