@@ -22,6 +22,7 @@ from saga_fsm.machine import Machine
 from saga_fsm.product import UP, Network, Values, holds, network_of
 from tests.drawn import RETRIES, Lots
 from tests.property.test_engines_agree import confluent, tampered
+from tests.quality.tampering import changed
 from tests.reference import act, ask, undo
 
 
@@ -193,6 +194,28 @@ def test_a_run_that_never_rests_is_found() -> None:
     agreement = agreeing(network)
     assert agreement is not None
     assert ("I4", "") in {(x.rule, x.step) for x in agreement.found.breaches}
+
+
+def test_nobody_waits_for_ever() -> None:
+    """A step that goes round for ever hides no bug of the step beside it."""
+    again = Retry(attempts=2, wait_initial=1.0)
+    steps = (step(act, name=x, compensate=undo, compensation_retry=again) for x in "ab")
+    saga = Saga("lost", parallel(*steps), contract=GUARDED)
+    machine = compile_saga(saga)
+    v = machine.index["a"]
+    local = machine.automata[v].local
+    started = next(x for x in machine.automata[v].locals if local(x) == "started")
+    rows = []
+    for row in machine.rows:
+        if row.event == "exhausted(a)":
+            rows.append(changed(row, update=[(v, started)]))
+        elif row.event not in {"compensated(b)", "exhausted(b)"}:
+            rows.append(row)
+    network = network_of(lay_out(saga), Machine(machine.name, machine.automata, rows))
+    agreement = agreeing(network)
+    assert agreement is not None
+    assert agreement.reduced._whole
+    assert ("I5", "a") in {(x.rule, x.step) for x in agreement.found.breaches}
 
 
 @pytest.mark.parametrize("field", ["row", "update"])
