@@ -117,9 +117,12 @@ class Reduced(Quotient):
         return attrs.evolve(
             super().explored(complete=complete, interrupted=interrupted),
             depth=None,
-            taken=frozenset(),
             engine="reduced, state by state",
         )
+
+    def _taken(self) -> frozenset[int]:
+        """Not known: other orders may settle by other rows."""
+        return frozenset()
 
     def _said(self) -> Iterator[str]:
         yield from super()._said()
