@@ -10,8 +10,8 @@ the home and in the scopes around it (the *hubs*), all of this:
    whoever else moves, in any order and number, the same of ``T`` stay enabled.
 2. *Independent.* Each of ``T`` that is enabled can be taken before instead of after any other move
    that is possible while this is pinned, with the same end (``_independence``).
-3. *Unseen.* While this is pinned no run rests; and what is forbidden is excluded as well, or holds
-   still after each of ``T``.
+3. *Unseen.* While this is pinned no run rests; and what is forbidden is excluded as well, or has
+   one name whatever the status and holds still after each of ``T``.
 4. *Nobody waits for ever.* From each state that was looked at in part, moves that were looked at
    lead to one that was looked at in whole. It is the search that sees to this (``_reduced``).
 
@@ -39,7 +39,7 @@ import attrs
 
 from saga_fsm.checker._independence import Bundle, Known, Settling, Taken, excluded, narrowed
 from saga_fsm.checker._symmetry import Branch, swap
-from saga_fsm.product import Guard, Network, Values
+from saga_fsm.product import Forbidden, Network, Values
 
 
 Local: TypeAlias = tuple[int, ...]
@@ -126,7 +126,6 @@ class Persistent:
         self.homes = _aligned(homes_of(network), groups)
         self._commands = [Taken.of(one) for one in network.commands]
         self._settling = Settling(network.internal)
-        self._forbidden = [one.guard for one in network.forbidden]
         self._own = [self._writing(home) for home, _ in self.homes]
         self._known: list[dict[Local, frozenset[int] | None]] = [{} for _ in self.homes]
         self._judged: list[dict[Local, bool]] = [{} for _ in self.homes]
@@ -176,7 +175,7 @@ class Persistent:
         others = [x for number, x in enumerate(self._commands) if number not in own]
         for move in moves:
             bundle = self._settling.bundle(move, known)
-            if any(self._seen(bundle, guard, known) for guard in self._forbidden):
+            if any(self._seen(bundle, one, known) for one in self.network.forbidden):
                 return False
             if any(self._meets(bundle, other, known) for other in others):
                 return False
@@ -198,10 +197,13 @@ class Persistent:
                 return known
             known = {f: values for f, values in known.items() if f not in loose}
 
-    def _seen(self, bundle: Bundle, guard: Guard, known: Known) -> bool:
-        """Whether what is forbidden may hold before a move, and not after it."""
-        if excluded(guard, known) or not bundle.undoes(guard):
+    def _seen(self, bundle: Bundle, one: Forbidden, known: Known) -> bool:
+        """Whether what is forbidden may hold before a move, and not after, or is said otherwise."""
+        guard, said_by_status = one.guard, len(one.sayings) > 1
+        if excluded(guard, known):
             return False
+        if said_by_status or not bundle.undoes(guard):
+            return said_by_status
         closer = self._settling.bundle(bundle.members[0], narrowed(known, guard))
         return closer.undoes(guard)
 

@@ -10,7 +10,6 @@ from saga_fsm.checker._cores import Cores, Node
 from saga_fsm.checker._orbits import Orbits
 from saga_fsm.checker._search import (
     LIVELOCK,
-    TELL,
     Entries,
     Explored,
     finished,
@@ -23,6 +22,10 @@ from saga_fsm.checker._traces import Breach, trace
 from saga_fsm.path import Path
 from saga_fsm.ports import Progress
 from saga_fsm.product import Network
+
+
+# A state that stands for many takes longer than one that does not.
+_TELL = 256
 
 
 def explore(network: Network, bounds: Bounds, *, progress: Progress | None = None) -> Explored:
@@ -110,7 +113,7 @@ class Quotient:
         states, looked_at, memory = len(self.nodes), len(self.ends), self.bounds.memory
         if states > self.bounds.limit:
             self.short_of = "states"
-        elif looked_at % TELL == 0:
+        elif looked_at % _TELL == 0:
             if self.progress is not None:
                 self.progress(states, self.transitions, states - looked_at, self.depth)
             if memory is not None and taken_up(states, len(self.targets), self.cores) > memory:

@@ -8,7 +8,7 @@ step moves is chosen in the state that stands for its orbit: in all others its i
 is enough in a state is, swapped, enough in the swapped one (Emerson, Jha, Peled 1997).
 
 Nobody may wait for ever: where no moves that were looked at lead from a state that was looked at
-in part to one that was looked at in whole, the search is repeated and looks at that one in whole.
+in part to one that was looked at in whole, the search is repeated and looks at these in whole.
 
 Runs may be longer than the shortest; what is wrong is therefore looked for once more near the
 start, state by state. Each run that is shown is a real one.
@@ -24,7 +24,7 @@ from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._cores import Node
 from saga_fsm.checker._persistent import Persistent, without_impossible
 from saga_fsm.checker._quotient import Quotient
-from saga_fsm.checker._search import Entries, Explored, finished, never_resting, search
+from saga_fsm.checker._search import Entries, Explored, all_lost, finished, search
 from saga_fsm.checker._takeovers import SAID, without_takeovers
 from saga_fsm.ports import Progress
 from saga_fsm.product import UP, Network
@@ -108,19 +108,21 @@ class Reduced(Quotient):
         self.transitions += self._arrive(number, entries)
 
     def _waiting(self) -> set[Node]:
-        """Of the states from which none is reached that was looked at in whole, the nearest."""
+        """The states from which none is reached that was looked at in whole."""
         whole = bytearray(not part for part in self._part)
-        lost = never_resting(whole, self.targets, self.ends)
-        return set() if lost is None else {self.nodes[lost]}
+        return {self.nodes[lost] for lost in all_lost(whole, self.targets, self.ends)}
 
     def explored(self, *, complete: bool, interrupted: bool) -> Explored:
         """What was seen until now."""
         return attrs.evolve(
             super().explored(complete=complete, interrupted=interrupted),
             depth=None,
-            taken=frozenset(),
             engine="reduced, state by state",
         )
+
+    def _taken(self) -> frozenset[int]:
+        """Not known: other orders may settle by other rows."""
+        return frozenset()
 
     def _said(self) -> Iterator[str]:
         yield from super()._said()

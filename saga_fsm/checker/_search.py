@@ -118,8 +118,13 @@ def finished(exploring: Exploration) -> Explored:
 
 
 def never_resting(rests: bytearray, targets: Sequence[int], ends: Sequence[int]) -> int | None:
+    """I4: the nearest state from which no run can come to rest (AG EF rest); see ``all_lost``."""
+    return min(all_lost(rests, targets, ends), default=None)
+
+
+def all_lost(rests: bytearray, targets: Sequence[int], ends: Sequence[int]) -> list[int]:
     """
-    I4: the nearest state from which no run can come to rest (AG EF rest), found backwards.
+    The states from which no run can come to rest, found backwards.
 
     Args:
         rests: whether a state is a rest; written to.
@@ -137,9 +142,9 @@ def never_resting(rests: bytearray, targets: Sequence[int], ends: Sequence[int])
             else:
                 lost.append(number)
         if len(lost) == len(left):
-            return min(lost)
+            break
         left = lost
-    return None
+    return left
 
 
 @attrs.frozen(eq=False)

@@ -19,9 +19,10 @@ from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import GUARDED, Contract, Retry, Saga, parallel, pivot, retriable, step
 from saga_fsm.definition.layout import lay_out
 from saga_fsm.machine import Machine
-from saga_fsm.product import UP, Network, Values, holds, network_of
+from saga_fsm.product import UP, Forbidden, Network, Values, holds, network_of
 from tests.drawn import RETRIES, Lots
 from tests.property.test_engines_agree import confluent, tampered
+from tests.quality.tampering import changed
 from tests.reference import act, ask, undo
 
 
@@ -193,6 +194,46 @@ def test_a_run_that_never_rests_is_found() -> None:
     agreement = agreeing(network)
     assert agreement is not None
     assert ("I4", "") in {(x.rule, x.step) for x in agreement.found.breaches}
+
+
+def test_what_is_forbidden_for_a_moment_is_seen() -> None:
+    """That one branch has begun and the other is rejected, after a cancel: nobody moves past it."""
+    branches = (step(act, name=x, compensate=undo) for x in "ab")
+    saga = Saga("passing", parallel(*branches), contract=GUARDED)
+    whole = network_of(lay_out(saga), compile_saga(saga))
+    wanted = {"@stop": "heard", "a": "started", "b": "rejected"}
+    guard = tuple(
+        (f, frozenset({field.values.index(wanted[field.name])}))
+        for f, field in enumerate(whole.fields)
+        if field.name in wanted
+    )
+    network = attrs.evolve(whole, forbidden=(Forbidden("a", guard, {"": ("I5", "made up")}),))
+    agreement = agreeing(network)
+    assert agreement is not None
+    assert agreement.parted
+    assert [x.rule for x in agreement.found.breaches] == ["I5"]
+
+
+def test_nobody_waits_for_ever() -> None:
+    """A step that goes round for ever hides no bug of the step beside it."""
+    again = Retry(attempts=2, wait_initial=1.0)
+    steps = (step(act, name=x, compensate=undo, compensation_retry=again) for x in "ab")
+    saga = Saga("lost", parallel(*steps), contract=GUARDED)
+    machine = compile_saga(saga)
+    v = machine.index["a"]
+    local = machine.automata[v].local
+    started = next(x for x in machine.automata[v].locals if local(x) == "started")
+    rows = []
+    for row in machine.rows:
+        if row.event == "exhausted(a)":
+            rows.append(changed(row, update=[(v, started)]))
+        elif row.event not in {"compensated(b)", "exhausted(b)"}:
+            rows.append(row)
+    network = network_of(lay_out(saga), Machine(machine.name, machine.automata, rows))
+    agreement = agreeing(network)
+    assert agreement is not None
+    assert agreement.reduced._whole
+    assert ("I5", "a") in {(x.rule, x.step) for x in agreement.found.breaches}
 
 
 @pytest.mark.parametrize("field", ["row", "update"])
