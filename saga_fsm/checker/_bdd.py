@@ -21,6 +21,10 @@ from saga_fsm.product import Guard, Network, Update, Values
 # What ``dd`` calls a function: it has no types.
 Set: TypeAlias = Any
 _BACKENDS = ("cudd", "autoref")
+# A node of either library, with its share of the tables, in bytes.
+NODE = {"cudd": 64, "autoref": 400}
+# So many nodes in pure Python are looked through for those that nobody needs.
+_FULL = 200_000
 NAMES = {"cudd": "CUDD", "autoref": "pure Python"}
 
 
@@ -49,6 +53,7 @@ class Diagrams:
         # What was set before: a result is read without a limit.
         self._before = {key: x for key, x in self.bdd.configure().items() if key in settings}
         self.bdd.configure(**settings)
+        self._full = _FULL
         self._fused = getattr(library, "and_exists", None)
         self.order = _order(network)
         self.place = {f: i for i, f in enumerate(self.order)}
@@ -161,8 +166,13 @@ class Diagrams:
         return len(states)
 
     def live(self) -> int:
-        """How many nodes there are in all."""
-        return len(self.bdd)
+        """How many nodes there are in all; pure Python has to be told to let go of the others."""
+        nodes = len(self.bdd)
+        if self.backend == "autoref" and nodes > self._full:
+            self.bdd.collect_garbage()
+            nodes = len(self.bdd)
+            self._full = max(_FULL, 2 * nodes)
+        return nodes
 
     def level(self, u: Set) -> int:
         """Of a node among the bits that states have; their twins stand between them."""

@@ -36,6 +36,24 @@ def moves(diagrams: Diagrams, states: Set) -> int:
     )
 
 
+def local_values(diagrams: Diagrams, states: Set, fields: Sequence[int]) -> list[frozenset[int]]:
+    """The values that each of these fields has in some state."""
+    wide = {diagrams.first(f): f for f in fields if diagrams.bits[f]}
+    found = {f: frozenset({0}) for f in fields}
+    for level, cut in zip(sorted(wide), _cuts(diagrams, states, sorted(wide)), strict=True):
+        f = wide[level]
+        asked = [
+            diagrams.literal(f, frozenset({x}))
+            for x in range(len(diagrams.network.fields[f].values))
+        ]
+        found[f] = frozenset(
+            x
+            for x, literal in enumerate(asked)
+            if any(node & literal != diagrams.false for node, _ in cut)
+        )
+    return [found[f] for f in fields]
+
+
 def _counted(diagrams: Diagrams, states: Set, below: _Below) -> int:
     total = 0
     levels = sorted(below)

@@ -109,6 +109,7 @@ class Driving:
         """One command, where it is nearer to rest."""
         guard, action = step
         diagrams = self.diagrams
+        self.settling.tick()
         now = diagrams.image(self.states, guard, action.written, action.cube)
         if now != diagrams.false:
             self.states &= ~guard
@@ -116,6 +117,7 @@ class Driving:
 
     def _leap(self, aim: _Aim, leap: Leap) -> list[_Step]:
         """All that one part can do by itself; what is left for single steps."""
+        self.settling.tick()
         now = self.diagrams.leapt(self.states, aim.relation, leap.bits)
         if now & leap.clash != self.diagrams.false:
             return aim.steps
@@ -128,7 +130,7 @@ class Driving:
         """The actions of a part, each where it leads nearer to rest as the part sees it."""
         diagrams, false = self.diagrams, self.diagrams.false
         steps, rings = [], self._rings(path)
-        for action in self.actions.by_path.get(path, []):
+        for action in self._concerning(path):
             nearer, guard = rings[0], false
             for ring in rings[1:]:
                 guard |= diagrams.before(nearer, action.guard, action.assigned) & ring
@@ -142,6 +144,13 @@ class Driving:
         own = [step for step in steps if set(step[1].written) <= bits]
         left = [step for step in steps if not set(step[1].written) <= bits]
         return _Aim(steps, left, leap, self.leaps.towards(leap, own))
+
+    def _concerning(self, path: str) -> list[Action]:
+        """The actions of a part, and those of what is around it that write it too."""
+        own = {bit for f in self._own.get(path, ()) for bit in self.diagrams.bits[f]}
+        above = [x for around in _around(path) for x in self.actions.by_path.get(around, [])]
+        also = [action for action in above if not own.isdisjoint(action.written)]
+        return [*self.actions.by_path.get(path, []), *also]
 
     def _rings(self, path: str) -> list[Set]:
         """What the part can be in by its distance from where it may rest."""
@@ -162,12 +171,7 @@ class Driving:
 
     def _fields_around(self, path: str) -> tuple[int, ...]:
         """What all share, and the blocks that a part is in."""
-        found = list(self._own.get("", ()))
-        while path:
-            path = path.rpartition("/")[0]
-            if path:
-                found += self._own.get(path, ())
-        return tuple(found)
+        return tuple(f for around in _around(path) for f in self._own.get(around, ()))
 
     def _seen(self, path: str, around: tuple[int, ...], fields: frozenset[int]) -> list[_Seen]:
         """All commands as a part sees them: what they ask of others is granted."""
@@ -182,6 +186,13 @@ class Driving:
         seen = {one for one, times in others.items() if times > mine[one]}
         # In an order, that a search is the same each time.
         return sorted(seen.union(_narrowed(naming, fields)), key=repr)
+
+
+def _around(path: str) -> Iterator[str]:
+    """The paths of the blocks that a part is in, and of all."""
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
 
 
 def _narrowed(commands: Iterable[Command], fields: frozenset[int]) -> Iterator[_Seen]:

@@ -17,11 +17,27 @@ from saga_fsm.product import UP, Network
 
 if TYPE_CHECKING:
     from saga_fsm.checker._graphs import Keeping
+    from saga_fsm.checker._symbolic import Proved
 
 # More states than this are searched faster whole levels at a time.
 _SCOUTED = 20_000
 # More than this take long enough to ask first whether the saga can be put together.
 _WHOLE = 1_000_000
+
+# Sets of states that take more are given up: of nodes, bytes, and nodes times operations (seconds).
+_NODES = 2_000_000
+_ROOM = 1 << 30
+_WORK = 400_000_000
+_NOTHING = Explored(
+    states=0,
+    transitions=None,
+    depth=None,
+    complete=False,
+    interrupted=False,
+    breaches=(),
+    taken=frozenset(),
+    reached=(),
+)
 
 
 class Subject(NamedTuple):
@@ -56,7 +72,11 @@ def explore(subject: Subject, engine: str, bounds: Bounds, progress: Progress | 
 
 
 def _auto(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
-    """Scout first; then whole levels at once; what is too much for that is put together."""
+    """
+    Scout first; then whole levels at once; what is too much for that is put together.
+
+    What cannot be put together is taken as sets of states, as far as these stay small.
+    """
     near = attrs.evolve(bounds, limit=min(bounds.limit, _SCOUTED))
     found = _scout(subject, near, progress)
     if found.complete or found.interrupted or near.limit == bounds.limit:
@@ -71,7 +91,37 @@ def _auto(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explor
     composed = _compose(subject, bounds, progress)
     if composed.complete or composed.breaches:
         return composed
-    return attrs.evolve(_explicit(subject, bounds, later), reductions=composed.reductions)
+    by_sets = _sets(subject, bounds, later)
+    said = (*composed.reductions, *by_sets.reductions)
+    if by_sets.complete or by_sets.interrupted or by_sets.breaches:
+        return attrs.evolve(by_sets, reductions=said)
+    return attrs.evolve(_explicit(subject, bounds, later), reductions=said)
+
+
+def _sets(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    """Sets of states, where the extra is there, and only as far as they stay small."""
+    if find_spec("dd") is None:
+        text = "sets of states were not tried: pip install 'saga-fsm[symbolic]' brings them"
+        return attrs.evolve(_NOTHING, engine="symbolic", reductions=(text,))
+    from saga_fsm.checker._symbolic import explore_symbolically
+
+    found = explore_symbolically(
+        subject.network,
+        limit=_NODES,
+        memory=_ROOM if bounds.memory is None else min(_ROOM, bounds.memory),
+        work=_WORK,
+        progress=progress,
+    )
+    if found.complete:
+        text = f"sets of states were taken, for there are more than {_WHOLE:,}"
+    else:
+        text = f"sets of states grew too large: {found.nodes:,} nodes for {found.states:,} states"
+    explored = _told(found)
+    return attrs.evolve(
+        explored,
+        short_of="found" if found.breaches and not found.complete else explored.short_of,
+        reductions=(text, *explored.reductions),
+    )
 
 
 def _beyond(scouted: Explored, progress: Progress) -> Progress:
@@ -118,7 +168,11 @@ def _reduced(subject: Subject, bounds: Bounds, progress: Progress | None) -> Exp
 def _symbolic(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
     from saga_fsm.checker._symbolic import explore_symbolically
 
-    found = explore_symbolically(subject.network, memory=bounds.memory, progress=progress)
+    return _told(explore_symbolically(subject.network, memory=bounds.memory, progress=progress))
+
+
+def _told(found: Proved) -> Explored:
+    """What a symbolic search saw, as all engines say it."""
     return Explored(
         states=found.states,
         transitions=found.transitions,
@@ -139,17 +193,7 @@ def _compose(subject: Subject, _bounds: Bounds, _progress: Progress | None) -> E
 
     crashes = any(field.name == UP for field in subject.network.fields)
     found = compose(subject.layout, subject.network.machine, crashes=crashes)
-    nothing = Explored(
-        states=0,
-        transitions=None,
-        depth=None,
-        complete=False,
-        interrupted=False,
-        breaches=(),
-        taken=frozenset(),
-        reached=(),
-        engine="compose",
-    )
+    nothing = attrs.evolve(_NOTHING, engine="compose")
     if isinstance(found, str):
         return attrs.evolve(nothing, reductions=(f"composition was not used: {found}",))
     text = (

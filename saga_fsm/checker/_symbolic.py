@@ -3,8 +3,9 @@ Search by sets of states: what no engine can enumerate, proved by binary decisio
 
 The reading is the settled one: a set holds quiet states only; a command is applied to it, then the
 internal commands, until none is enabled. On a confluent table (each that the compiler makes) any
-order of these gives the same. Where two that are enabled contradict each other, which only a
-tampered table has, both orders are taken: more states than one order has, never fewer.
+order of these gives the same. A tampered one may enable two that contradict each other: where this
+is seen while sets settle, both are taken, so there may be more states than the one order has that
+other engines follow. That is no proof that each order there is was taken.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from collections.abc import Iterator
 import attrs
 
 from saga_fsm.checker._actions import Action, Actions
-from saga_fsm.checker._bdd import NAMES, Diagrams, Set
+from saga_fsm.checker._bdd import NAMES, NODE, Diagrams, Set
 from saga_fsm.checker._cores import state_of
-from saga_fsm.checker._counting import moves
+from saga_fsm.checker._counting import local_values, moves
 from saga_fsm.checker._driving import Driving
 from saga_fsm.checker._leaps import Leaps
 from saga_fsm.checker._rings import Rings
@@ -28,10 +29,10 @@ from saga_fsm.ports import Progress
 from saga_fsm.product import Forbidden, Network
 
 
-# A node of either library, with its share of the tables, in bytes.
-_NODE = {"cudd": 64, "autoref": 400}
 # The largest product of nodes and commands for which moves are counted.
-_COUNTABLE = 20_000_000
+_COUNTABLE = 400_000_000
+# What one operation on one node takes.
+_SLOWER = {"cudd": 1, "autoref": 10}
 _LIVELOCK = "from here the run can never come to rest"
 
 
@@ -75,11 +76,12 @@ class Proved:
     shortest: bool
 
 
-def explore_symbolically(
+def explore_symbolically(  # noqa: PLR0913 - what is searched, and how far
     network: Network,
     *,
     limit: int | None = None,
     memory: int | None = None,
+    work: int | None = None,
     progress: Progress | None = None,
     backend: str | None = None,
 ) -> Proved:
@@ -90,6 +92,8 @@ def explore_symbolically(
         network: machine and environment.
         limit: the largest number of live nodes; over it the search is not complete.
         memory: the largest number of bytes of diagrams, likewise.
+        work: the largest number of operations times live nodes, likewise, for CUDD; pure Python,
+            which is slower, has less. A bound of time that is the same on each machine.
         progress: is told of it now and then; it counts nodes where others count states.
         backend: "cudd" or "autoref"; None for the faster one that is there.
 
@@ -98,13 +102,15 @@ def explore_symbolically(
         ValueError: an unknown backend.
     """
     diagrams = Diagrams(network, backend=backend, memory=memory)
+    if work is not None:
+        work //= _SLOWER[diagrams.backend]
     nodes = [] if limit is None else [limit]
     if memory is not None:
-        nodes.append(max(1, memory // _NODE[diagrams.backend]))
+        nodes.append(max(1, memory // NODE[diagrams.backend]))
     exploring: _Exploring | None = None
     complete = interrupted = False
     try:
-        exploring = _Exploring(Actions(diagrams), min(nodes, default=None), progress)
+        exploring = _Exploring(Actions(diagrams), min(nodes, default=None), progress, work)
         exploring.run()
         complete = True
     except KeyboardInterrupt:
@@ -127,8 +133,15 @@ class _Meter:
     It does not know the search: diagrams in a cycle would outlive the library that holds them.
     """
 
-    def __init__(self, diagrams: Diagrams, limit: int | None, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        diagrams: Diagrams,
+        limit: int | None,
+        progress: Progress | None,
+        work: int | None = None,
+    ) -> None:
         self.diagrams = diagrams
+        self.work = work
         self.limit = limit
         self.progress = progress
         self.applied = self.due = 0
@@ -139,10 +152,15 @@ class _Meter:
         if self.applied < self.due:
             return
         # To count nodes is dear: the more is done, the more rarely.
-        self.due += max(8, self.applied // 4)
+        ahead = max(8, self.applied // 4)
+        self.due += ahead
         nodes = self.diagrams.live()
         if self.limit is not None and nodes > self.limit:
             raise _Over
+        if self.work is not None:
+            self.work -= nodes * ahead
+            if self.work < 0:
+                raise _Over
         if self.progress is not None:
             self.progress(nodes, self.applied, 0, 0)
 
@@ -151,14 +169,18 @@ class _Exploring:
     """One search: the states found, and what is left to settle."""
 
     def __init__(
-        self, actions: Actions, limit: int | None = None, progress: Progress | None = None
+        self,
+        actions: Actions,
+        limit: int | None = None,
+        progress: Progress | None = None,
+        work: int | None = None,
     ) -> None:
         diagrams = actions.diagrams
         self.diagrams = diagrams
         self.network = diagrams.network
         self.limit = limit
         self.found: Set = diagrams.point(self.network.initial)
-        self.meter = _Meter(diagrams, limit, progress)
+        self.meter = _Meter(diagrams, limit, progress, work)
         self.breaches: dict[tuple[str, str], Breach] = {}
         self.transitions: int | None = None
         self.shortest = True
@@ -174,9 +196,7 @@ class _Exploring:
     def run(self) -> None:
         """All of it: the states, what is broken in them, and whether each can come to rest."""
         self._saturate("")
-        for actions in self.actions.by_path.values():
-            for action in actions:
-                self.settling.note(action, self.found)
+        self.note_rows()
         self._count_transitions()
         self._look()
         self._rest()
@@ -261,6 +281,12 @@ class _Exploring:
             new |= self._add(states)
         return new
 
+    def note_rows(self) -> None:
+        """The rows of commands that are taken; a leap does not tell them apart."""
+        for actions in self.actions.by_path.values():
+            for action in actions:
+                self.settling.note(action, self.found)
+
     # ------------------------------------------------------------------ what is wrong
 
     def _count_transitions(self) -> None:
@@ -340,16 +366,9 @@ class _Exploring:
     def proved(self, *, complete: bool, interrupted: bool) -> Proved:
         """What was seen until now."""
         diagrams = self.diagrams
-        reached = []
-        for v in range(len(self.network.machine.automata)):
-            codes = self.network.fields[v].codes
-            reached.append(
-                frozenset(
-                    code
-                    for x, code in enumerate(codes)
-                    if self.found & diagrams.literal(v, frozenset({x})) != diagrams.false
-                )
-            )
+        automata = range(len(self.network.machine.automata))
+        values = local_values(diagrams, self.found, automata)
+        reached = [frozenset(self.network.fields[v].codes[x] for x in values[v]) for v in automata]
         return Proved(
             states=diagrams.count(self.found),
             transitions=self.transitions,
