@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 import attrs
 
 from saga_fsm.checker._cores import Cores, Node, Option
+from saga_fsm.checker._early import Livelock
 from saga_fsm.checker._traces import Breach, trace
 from saga_fsm.machine import State
 from saga_fsm.path import Path
@@ -317,6 +318,7 @@ class _Search:
         self.depth = 0
         self.breaches: dict[tuple[str, str], Breach] = {}
         self._entries = Entries(cores)
+        self._livelock = Livelock(lambda number: cores.resting(self.nodes[number] >> cores.width))
 
     def run(self) -> bool:
         """Whether the search came to its end."""
@@ -329,7 +331,16 @@ class _Search:
             if not self._expand(level):
                 self.depth += len(self.nodes) > start
                 return False
+            if self.first_only and self._lost_already():
+                return False
         return True
+
+    def _lost_already(self) -> bool:
+        """Keep the nearest livelock, where it is known before all is."""
+        lost = self._livelock.nearest(len(self.nodes), self.targets, self.ends)
+        if lost is not None:
+            self.breaches["I4", ""] = Breach("I4", "", LIVELOCK, self._trace(lost))
+        return lost is not None
 
     def _expand(self, level: range) -> bool:
         """Take every arrow of every node of one level; False if that is enough."""
