@@ -10,7 +10,7 @@ import types
 import typing
 from collections import abc
 from collections.abc import Iterator
-from typing import Any, ForwardRef, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ForwardRef, Literal, TypeVar, get_args, get_origin
 
 from saga_fsm.definition.context import Context
 from saga_fsm.definition.outcomes import Pending
@@ -116,8 +116,24 @@ def _resolved(annotation: Any, names: _Names) -> Any:
         except Exception:  # noqa: BLE001 - an annotation that is no expression says nothing
             return Any
         # A text in a text: quoted by hand where all annotations are texts already.
-        return _resolved(found, names) if isinstance(found, str | ForwardRef) else found
-    return type(None) if annotation is None else annotation
+        return _resolved(found, names)
+    return type(None) if annotation is None else _inside(annotation, names)
+
+
+def _inside(type_: Any, names: _Names) -> Any:
+    """The same type, with what is quoted in it resolved: ``list["Line"]``."""
+    origin, given = get_origin(type_), get_args(type_)
+    if not given or origin in {Literal, Annotated}:
+        return type_
+    quoted = str | ForwardRef
+    found = tuple(
+        _resolved(one, names) if isinstance(one, quoted) else _inside(one, names) for one in given
+    )
+    if found == given:
+        return type_
+    if origin in {typing.Union, types.UnionType}:
+        return typing.Union[found]  # noqa: UP007 - of as many as there are
+    return type_.copy_with(found) if hasattr(type_, "copy_with") else origin[found]
 
 
 def _said(type_: Any) -> Any:

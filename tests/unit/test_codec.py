@@ -15,6 +15,7 @@ import pickle
 import sys
 import threading
 import types
+import typing
 import uuid
 import zoneinfo
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -763,7 +764,19 @@ class Full(Basket, total=False):
     by: str
 
 
+@attrs.frozen
+class Node:
+    """It names itself in quotes, in a list and in a union."""
+
+    parts: list["Node"]  # noqa: UP037 - quoted as it is where annotations are no texts
+    other: typing.Optional["Node"] = None  # noqa: UP037, UP045 - as above
+
+
+Node.__annotations__.update(parts=list["Node"], other=typing.Optional["Node"])
+
+
 MORE: list[tuple[Any, Any]] = [
+    (Node([Node([])], Node([])), Node),
     (Cards([Card("1")], None, Money(decimal.Decimal("1.5"))), Cards),
     ({"cards": [Card("1")]}, Basket),
     ({"cards": [], "note": "x"}, Basket),
