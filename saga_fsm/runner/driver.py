@@ -150,6 +150,8 @@ class Driver:
             return self._now_pending(path, attempt, now)
         if self.admit is not None and kind != "compensate":
             try:
+                # What is kept of items is a list of them, whatever they came in.
+                value = list(value) if kind == "expand" else value
                 self.admit(kind, path, value)
             except Exception as error:  # noqa: BLE001 - the user's types and codec
                 return self._unkept(leg, error, now)

@@ -303,9 +303,9 @@ def test_f50_a_run_goes_on_under_a_version_that_is_proven_to_fit(
     else:
         assert outcome.results["approve"] == "yes"
         assert world.calls() == [*went, "extra", "c"]
-    with Orchestrator(old, journal=store, services=world, poll=0.02) as late:
-        with pytest.raises(MachineChangedError):
-            late.cancel("r")
+    late = Orchestrator(old, journal=store, services=world, poll=0.02)
+    with late, pytest.raises(MachineChangedError):
+        late.cancel("r")
 
 
 def _mark(saga: Any) -> str:

@@ -542,12 +542,12 @@ _OURS = "datname = current_database() AND pid <> pg_backend_pid()"
 
 def _blocked(url: str) -> int:
     with psycopg.connect(url) as other:
-        query = f"SELECT count(*) FROM pg_stat_activity WHERE {_OURS} AND wait_event_type = 'Lock'"  # noqa: S608
+        query = f"SELECT count(*) FROM pg_stat_activity WHERE {_OURS} AND wait_event_type = 'Lock'"
         return int(other.execute(query).fetchone()[0])
 
 
 def _terminate(url: str, *, blocked: bool = False) -> int:
     which = f"{_OURS} AND wait_event_type = 'Lock'" if blocked else _OURS
     with psycopg.connect(url) as other:
-        query = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {which}"  # noqa: S608
+        query = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {which}"
         return len(other.execute(query).fetchall())

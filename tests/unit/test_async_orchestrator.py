@@ -59,6 +59,13 @@ MIXED = Saga(
 ASKED = Saga("asked", step(ask, compensate=undo), contract=GUARDED)
 
 
+async def waiting(orchestrator: AsyncOrchestrator, count: int) -> None:
+    """So many runs wait for an answer: that is in the store, and there is no event for it."""
+    async with asyncio.timeout(10):
+        while len(await orchestrator.runs(waiting="ask")) < count:  # noqa: ASYNC110 - as it says
+            await asyncio.sleep(0.01)
+
+
 @pytest.fixture
 def go(tmp_path: Path) -> Callable[..., Any]:
     """Run a coroutine with an orchestrator and its journal."""
@@ -99,8 +106,7 @@ def test_cancelling_who_waits_cancels_the_wait(go) -> None:
 
     async def use(orchestrator: AsyncOrchestrator, _journal: Any) -> None:
         waiter = asyncio.create_task(orchestrator.run(ASKED, run_id="r"))
-        while not await orchestrator.runs(waiting=ask.__name__):
-            await asyncio.sleep(0.01)
+        await waiting(orchestrator, 1)
         waiter.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiter
@@ -119,8 +125,7 @@ def test_it_decides_as_the_other_does(go) -> None:
     async def use(orchestrator: AsyncOrchestrator, _journal: Any) -> None:
         for run_id in ("a", "b"):
             await orchestrator.start("asked", run_id=run_id)
-        while len(await orchestrator.runs(waiting="ask")) < 2:
-            await asyncio.sleep(0.01)
+        await waiting(orchestrator, 2)
         assert await orchestrator.cancel("a", by="ada")
         assert await orchestrator.reject("b", "ask", "too dear")
         await orchestrator.drain(timeout=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -33,6 +34,7 @@ from saga_fsm import (
     run,
     step,
 )
+from saga_fsm.codec import JsonCodec
 from saga_fsm.errors import (
     DecisionPendingError,
     NoTransitionError,
@@ -40,6 +42,7 @@ from saga_fsm.errors import (
     SagaError,
     StoreUnavailableError,
     UnknownRunError,
+    UnstorableTypeError,
 )
 from saga_fsm.journals.sqlite import SqliteJournal
 from saga_fsm.testing import VirtualClock
@@ -554,9 +557,9 @@ class TestTrouble:
             writer = journal._writer
             (pages,) = writer.execute("PRAGMA page_count").fetchone()
             writer.execute(f"PRAGMA max_page_count = {pages}")
+            starts = (carried.start(saga, "x" * 5_000, run_id=f"r-{n}") for n in range(500))
             with pytest.raises(StoreUnavailableError, match="full"):
-                for number in range(500):
-                    carried.start(saga, "x" * 5_000, run_id=f"r-{number}")
+                list(starts)
             go.set()
             # Each page that is left is taken by now.
             time.sleep(0.2)
@@ -663,3 +666,61 @@ class TestClock:
         with orchestrator(journal, saga, clock=clock) as carried:
             assert carried.run(saga).status is Status.COMPLETED
         assert clock.now() >= 86_400.0
+
+
+class Sealed:
+    """A codec that writes the same value in another way each time, as encryption does."""
+
+    def encode(self, value: Any, type_: Any) -> str:
+        """With a nonce."""
+        return json.dumps([os.urandom(4).hex(), JsonCodec().encode(value, type_)])
+
+    def decode(self, text: str, type_: Any) -> Any:
+        """Without it."""
+        return JsonCodec().decode(json.loads(text)[1], type_)
+
+
+class TestValues:
+    """What a run carries."""
+
+    def test_a_codec_of_ones_own(self, journal: SqliteJournal) -> None:
+        """Nothing is stored in the clear, and the same input is the same run."""
+        with orchestrator(journal, ORDER, codec=Sealed()) as carried:
+            for _ in range(2):
+                assert carried.run(ORDER, "secret", run_id="r").results["ship"] == "ship"
+            with pytest.raises(RunConflictError):
+                carried.run(ORDER, "other", run_id="r")
+
+    def test_a_result_that_cannot_be_kept_is_unknown(self, journal: SqliteJournal) -> None:
+        """Its effect may have landed: it is undone, and said why."""
+
+        def odd(ctx) -> Any:
+            return threading.Lock()
+
+        undone: list[str] = []
+        saga = Saga("odd", held("a"), step(odd, compensate=undo), contract=GUARDED)
+        with orchestrator(journal, saga, services=undone) as carried:
+            outcome = carried.run(saga)
+        assert outcome.status is Status.COMPENSATED
+        assert outcome.cause is not None
+        assert (outcome.cause.kind, outcome.cause.step) == ("unknown", "odd")
+        assert undone == ["odd", "a"]
+
+    def test_items_are_kept_whatever_they_come_in(self, journal: SqliteJournal) -> None:
+        """A generator is a list; an item that cannot be kept fails the block before any effect."""
+        saga = Saga(
+            "many", held("a"), each(lambda ctx: (n for n in range(2)), held("line"), max_items=3)
+        )
+        bad = Saga("bad", held("a"), each(lambda ctx: [object()], held("line"), max_items=3))
+        with orchestrator(journal, saga, bad, services=[]) as carried:
+            assert set(carried.run(saga).results) == {"a", "line[0]", "line[1]"}
+            assert carried.run(bad).status is Status.COMPENSATED
+
+    def test_a_type_that_can_never_be_kept_is_told_at_once(self, journal: SqliteJournal) -> None:
+        """Not when the first result comes, but when the orchestrator is made."""
+
+        def locks(ctx) -> threading.Lock: ...  # type: ignore[empty-body]
+
+        saga = Saga("locks", step(locks, compensate=undo))
+        with pytest.raises(UnstorableTypeError, match="locks"):
+            orchestrator(journal, saga)

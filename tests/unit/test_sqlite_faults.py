@@ -151,7 +151,7 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path, how: str) -> None
 def test_a_writer_in_another_process_is_waited_for_and_then_told(
     journal: SqliteJournal, path: Path
 ) -> None:
-    """As long as ``busy`` says; reading goes on meanwhile, and after it the same append is written."""
+    """As long as ``busy`` says; reading goes on, and after it the same append is written."""
     child = _child(
         """
         import sqlite3
