@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable
 from typing import Any, Final
 
@@ -29,6 +30,8 @@ _SORTS: Final = {
     "compensated": "compensated",
     "stuck": "stuck",
 }
+# Of several runs side by side: ``{order#1: running(charge.started) | order#2: new}``.
+_RUN = re.compile(r"(?:^\{| \| )([^\s{|]+): (\w+)")
 
 
 def over_machine(machine: Machine, path: Path) -> Diagram:
@@ -136,12 +139,19 @@ def alone(path: Path) -> Diagram:
 
 def _state(name: str, move: PathMove) -> Node:
     """The state after a move: how the run is, and what of it has changed."""
-    word, _, inside = (move.state or "").partition("(")
     changed = ", ".join(
         f"{x} {after}"
         for x, _, after in move.changes
-        if not x.startswith("@") and not x.endswith("'s participant")
+        if not x.rpartition("/")[2].startswith("@") and not x.endswith("'s participant")
     )
+    runs = dict(_RUN.findall(move.state or ""))
+    if runs:
+        # The one that has moved: the others are as they were.
+        run = (move.says or "").partition(":")[0]
+        word = runs.get(run, "")
+        title = f"{run}: {word}" if word else "several runs"
+        return Node(name, _SORTS.get(word, "new"), title, changed, f"state {move.state}")
+    word, _, inside = (move.state or "").partition("(")
     if not word:
         return Node(name, "new", "\N{HORIZONTAL ELLIPSIS}", tip=f"after {move.token}")
     note = changed or inside.removesuffix(")")

@@ -401,12 +401,14 @@ def test_two_orders_that_look_at_one_shelf() -> None:
 
 
 def test_a_report_on_several_runs_is_drawn_by_their_run() -> None:
-    """The counterexample is on no machine of one saga: its states stand side by side."""
+    """The counterexample is on no machine of one saga: each state says which run has moved."""
     report = check(RESERVE, instances=2)
     assert report.verdict == "unsafe"
     source = draw(report).source
     assert "counterexample" in source
-    assert "#2" in source
+    assert ">reserve#1: running<" in source
+    assert ">reserve#2: running<" in source
+    assert "@saga" not in source.partition("state-0")[2]
 
 
 def test_a_path_of_several_runs_prints_all_states_and_replays_as_text() -> None:
