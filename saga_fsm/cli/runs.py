@@ -214,6 +214,8 @@ def recover(
             carried.drain(timeout=timeout)
         except TimeoutError:
             click.echo("some runs are still in flight; they are left for later", err=True)
+        for one in carried.stranded():
+            click.echo(f"waits: {one}", err=True)
     statuses = Counter({run.run_id: run.status.value for run in rested}.values())
     tally = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
     told = {"schema": _SCHEMA, "rested": dict(statuses)}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Self, TypeVar
 
-from saga_fsm.errors import DecisionPendingError
+from saga_fsm.errors import DecisionPendingError, MachineChangedError
 from saga_fsm.machine import Status
 from saga_fsm.ports import Run
 from saga_fsm.runner.front import GRACE, AnySaga, Front
@@ -160,6 +160,12 @@ class AsyncOrchestrator(Front):
         future: Future[int] = Future()
         self._ready().tell(self._desk.recover, future)
         return await asyncio.wrap_future(future)
+
+    async def stranded(  # type: ignore[override]
+        self, *, limit: int = 1_000
+    ) -> list[MachineChangedError]:
+        """Runs of these sagas that wait for a version which is not here, with both fingerprints."""
+        return await self._off(super().stranded, limit=limit)
 
     async def show(self, run_id: str) -> Run:  # type: ignore[override]
         """How a run stands, as it is stored."""

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from saga_fsm.codec import Codec
 from saga_fsm.definition import Saga
-from saga_fsm.errors import SagaError, UnknownRunError
+from saga_fsm.errors import MachineChangedError, SagaError, UnknownRunError
 from saga_fsm.machine import Status
 from saga_fsm.ports import Birth, Clock, Run, Store, Upgrade, Word
 from saga_fsm.runner.engine import Engine, Options
@@ -172,6 +172,24 @@ class Front:
         return found[0]
 
     # ------------------------------------------------------------------ looking
+
+    def stranded(self, *, limit: int = 1_000) -> list[MachineChangedError]:
+        """
+        Runs of these sagas that wait for a version which is not here: each with both fingerprints.
+
+        They go on in an orchestrator that is given that version, or its ``diff`` as an upgrade.
+
+        Args:
+            limit: at most so many of each saga and status are looked at, the newest first.
+        """
+        statuses = (Status.NEW, Status.RUNNING, Status.COMPENSATING, Status.STUCK)
+        return [
+            self._roster.changed(run)
+            for name in self._roster.names
+            for status in statuses
+            for run in self.journal.list_runs(saga=name, status=status, limit=limit)
+            if self._roster.of(run.saga, run.fingerprint) is None
+        ]
 
     def show(self, run_id: str) -> Run:
         """

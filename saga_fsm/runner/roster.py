@@ -127,6 +127,11 @@ class Roster:
         """Name and fingerprint of each whose runs can be carried out."""
         return [*self._parts, *self._upgrades]
 
+    @property
+    def names(self) -> list[str]:
+        """Of the sagas, each once."""
+        return list(self._by_name)
+
     def part(self, saga: Saga[Any, Any, Any] | str) -> Part:
         """
         The part of a saga, given itself or its name.

@@ -249,6 +249,9 @@ def test_f50_a_changed_definition_takes_no_run_of_the_old_one(
         until(lambda: first.show("r").waiting)
     with Orchestrator(new, journal=store, services=world, poll=0.02) as second:
         assert second.recover() == 0
+        (waits,) = second.stranded()
+        assert (waits.run_id, waits.stored) == ("r", store.find("r")[0].fingerprint)
+        assert waits.current == _mark(new)
         with pytest.raises(MachineChangedError) as refused:
             second.start("asked", run_id="r")
         stored = store.find("r")[0].fingerprint
