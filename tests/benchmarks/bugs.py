@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from saga_fsm.checker._search import graph_of, search
+from saga_fsm.checker._search import Explored, graph_of, search
 from saga_fsm.definition.layout import Layout
 from saga_fsm.errors import DefinitionError
 from saga_fsm.machine import Machine
@@ -27,6 +27,7 @@ from tests.reference import C, R
 STEPS = 12
 GOAL = 0.2
 LIMIT = 50_000
+ROUNDS = 5
 
 
 def padded(blocks: tuple[Any, ...], change: Any) -> Iterator[tuple[Layout, Machine]]:
@@ -45,7 +46,7 @@ class Found:
 
     Args:
         bug: its name.
-        seconds: of CPU, for the network and the search.
+        seconds: of CPU, for the network and the search, in the best of ``ROUNDS``.
         states: that were looked at.
         moves: of the run that was found.
         least: moves of a shortest run, as ``least_of`` has it.
@@ -63,15 +64,22 @@ def search_for(bug: str) -> Found:
     blocks, change = (PLANTED.get(bug) or BY_RULE[bug])[:2]
     for layout, machine in padded(blocks, change):
         assert len(layout.steps) == STEPS
-        begin = time.process_time()
-        network = network_of(layout, machine)
-        found = search(network, limit=LIMIT, first_only=True)
-        taken = time.process_time() - begin
+        found, taken = _searched(layout, machine)
         if found.breaches:
-            moves = len(found.breaches[0].path)
-            return Found(bug, taken, found.states, moves, least_of(network))
+            least = least_of(network_of(layout, machine))
+            return Found(bug, taken, found.states, len(found.breaches[0].path), least)
     message = f"{bug} was not found"
     raise AssertionError(message)
+
+
+def _searched(layout: Layout, machine: Machine) -> tuple[Explored, float]:
+    """What is found, and the CPU seconds of the best round: a busy machine slows some of them."""
+    taken = []
+    for _ in range(ROUNDS):
+        begin = time.process_time()
+        found = search(network_of(layout, machine), limit=LIMIT, first_only=True)
+        taken.append(time.process_time() - begin)
+    return found, min(taken)
 
 
 def least_of(network: Network) -> int:
