@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from saga_fsm.machine import Machine as Machine
     from saga_fsm.machine import Status as Status
     from saga_fsm.path import Path as Path
+    from saga_fsm.runner import AsyncOrchestrator as AsyncOrchestrator
+    from saga_fsm.runner import Orchestrator as Orchestrator
     from saga_fsm.runner import Outcome as Outcome
     from saga_fsm.runner import arun as arun
     from saga_fsm.runner import run as run
@@ -88,6 +90,8 @@ _HOMES: Final[dict[str, str]] = {
         "saga_fsm.definition",
     ),
     "Machine": "saga_fsm.machine",
+    "AsyncOrchestrator": "saga_fsm.runner",
+    "Orchestrator": "saga_fsm.runner",
     "Outcome": "saga_fsm.runner",
     "Path": "saga_fsm.path",
     "arun": "saga_fsm.runner",
@@ -106,10 +110,12 @@ __all__ = [
     "GUARDED",
     "PENDING",
     "SKIP",
+    "AsyncOrchestrator",
     "Block",
     "Context",
     "Contract",
     "Machine",
+    "Orchestrator",
     "Outcome",
     "Path",
     "Pending",

@@ -6,17 +6,21 @@ Every exception of the library, split by whose fault it is.
     SagaError
     ├─ DefinitionError (ValueError)     you: before anything ran
     │   ├─ EmptySagaError · DuplicateStepError · UnknownStepError · PivotOrderError
+    │   └─ UnstorableTypeError          an annotation names what no journal can keep
+    ├─ UnstorableValueError             an input or a result that would not come back
     ├─ NoResultError (LookupError)      a result of a step that was not taken
     ├─ NoTransitionError                an event the state does not accept
     ├─ PropertyViolationError           the checker found a path; carries .path
     ├─ StateSpaceLimitError             the flattened machine is over the limit asked for
     ├─ RunConflictError                 the run id exists with another saga or input
+    ├─ UnknownRunError (LookupError)    no run has this id
     ├─ RunningLoopError                 `run` inside an event loop
     ├─ MissingExtraError                an optional dependency is not installed
     ├─ DrawingEngineError               nothing here can turn DOT into a picture
     ├─ MalformedReplyError              a participant or a caller broke its contract
     └─ JournalError                     the store
         ├─ ConcurrentAppendError · LeaseLostError · MachineChangedError
+        └─ StoreUnavailableError · StoreBrokenError · DecisionPendingError
 
 A saga that went back cleanly is an outcome, never an exception. Every fact in a message is also an
 attribute.
@@ -32,6 +36,7 @@ import attrs
 
 __all__ = [
     "ConcurrentAppendError",
+    "DecisionPendingError",
     "DefinitionError",
     "DrawingEngineError",
     "DuplicateStepError",
@@ -49,7 +54,12 @@ __all__ = [
     "RunningLoopError",
     "SagaError",
     "StateSpaceLimitError",
+    "StoreBrokenError",
+    "StoreUnavailableError",
+    "UnknownRunError",
     "UnknownStepError",
+    "UnstorableTypeError",
+    "UnstorableValueError",
 ]
 
 
@@ -175,6 +185,62 @@ class UnknownStepError(DefinitionError):
             "  A step is named by its value, its name or its path; a changed copy "
             "(attrs.evolve) is another value."
         )
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class UnstorableTypeError(DefinitionError):
+    """
+    Annotations of a saga that name types which cannot be stored.
+
+    Args:
+        problems: one for each: where, and what to do.
+
+    """
+
+    problems: tuple[str, ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        if not self.message:
+            self.message = f"saga '{self.saga}' has data that no journal can keep"
+
+    def __str__(self) -> str:
+        remedy = [self.remedy] if self.remedy else []
+        return "\n  ".join([self.message, *self.problems, *remedy])
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class UnstorableValueError(SagaError):
+    """
+    An input or a result that cannot be written, or would come back as something else.
+
+    Args:
+        what: whose it is: "result of step 'charge'".
+        message: one clause of fact.
+        remedy: what to do.
+        saga: name of the saga.
+        step: the path; empty for the saga's input.
+        type: the type that it should have, as it is written.
+        field: where in the value; empty for all of it.
+        size: characters of its text, where that is too long.
+        limit: characters that are allowed.
+
+    """
+
+    what: str
+    message: str
+    remedy: str = ""
+    saga: str = ""
+    step: str = ""
+    type: str = ""
+    field: str = ""
+    size: int = 0
+    limit: int = 0
+
+    def __str__(self) -> str:
+        at = f", field '{self.field}'" if self.field else ""
+        typed = f" ({self.type})" if self.type else ""
+        text = f"the {self.what}{typed}{at} cannot be stored: {self.message}"
+        return f"{text}\n  {self.remedy}" if self.remedy else text
 
 
 @attrs.define(auto_exc=True, kw_only=True)
@@ -326,6 +392,11 @@ class ConcurrentAppendError(JournalError):
     actual: int
 
     def __str__(self) -> str:
+        if self.actual == self.expected:
+            return (
+                f"run '{self.run_id}' is there already, and has no entry yet\n"
+                "  Another has stored it; whoever claims it, starts it."
+            )
         return (
             f"run '{self.run_id}' is at entry {self.actual}, not {self.expected}\n"
             "  Another owner went on with it; drop this one's work and read the journal again."
@@ -361,4 +432,69 @@ class MachineChangedError(JournalError):
             f"run '{self.run_id}' of saga '{self.saga}' began under machine {self.stored}, "
             f"this one is {self.current}\n"
             "  A run ends under the machine that it began with: keep the old definition until then."
+        )
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class StoreUnavailableError(JournalError):
+    """
+    The store cannot be written or reached for now: full, locked, gone.
+
+    Args:
+        store: where it is, without credentials.
+        message: what it said.
+        unknown: whether what was asked may have been done; else nothing was changed.
+    """
+
+    store: str
+    message: str
+    unknown: bool = False
+
+    def __str__(self) -> str:
+        outcome = (
+            "Whether it was written is not known: read the run, or bring the same again."
+            if self.unknown
+            else "Nothing was changed. Mend it and try again; orchestrators go on by themselves."
+        )
+        return f"the journal {self.store} cannot be used now: {self.message}\n  {outcome}"
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class StoreBrokenError(JournalError):
+    """What is stored is no journal of this version."""
+
+    store: str
+    message: str
+    remedy: str = "Restore it from a backup, or give the file of a journal."
+
+    def __str__(self) -> str:
+        return f"the journal {self.store} cannot be read: {self.message}\n  {self.remedy}"
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class UnknownRunError(SagaError, LookupError):
+    """No run has this id."""
+
+    run_id: str
+    store: str = ""
+
+    def __str__(self) -> str:
+        where = f" in {self.store}" if self.store else " in this journal"
+        return (
+            f"there is no run '{self.run_id}'{where}\n"
+            "  Check the id and the journal: `saga-fsm runs list --journal URL` shows them."
+        )
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class DecisionPendingError(JournalError):
+    """A word to a run is stored, and nobody has acted on it yet."""
+
+    run_id: str
+    word: str
+
+    def __str__(self) -> str:
+        return (
+            f"'{self.word}' is stored for run '{self.run_id}', and nobody has acted on it yet\n"
+            "  It will be heard as soon as an orchestrator that knows the saga has the run."
         )

@@ -16,6 +16,9 @@ from tests.postgres import _database, postgres, postgres_url
 # The fixtures that any test may ask for.
 __all__ = ["_database", "postgres", "postgres_url"]
 
+# Its asserts say what they compare, as those of our own tests do.
+pytest.register_assert_rewrite("saga_fsm.testing.journals")
+
 _TYPING = Path(__file__).parent / "typing"
 
 # Read by the type checkers and never executed: the wrong ones would raise, as they should.

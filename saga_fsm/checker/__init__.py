@@ -4,6 +4,9 @@ Whether a saga is safe, whatever goes wrong.
 ``check`` searches the product of the compiled machine and its participants, with every fault at
 every step: requests and answers that are lost, late or doubled, rejections, failing compensations,
 crashes and takeovers anywhere, cancels, operators. What is declared in a contract is assumed.
+
+``interference`` searches nothing: it reads off the definitions which sagas of many may harm each
+other where they meet.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._engines import Subject, explore
 from saga_fsm.checker._flow import flow
 from saga_fsm.checker._ignored import of_table
+from saga_fsm.checker._interference import Interference, Meeting, interference
 from saga_fsm.checker._never import NeverTaken, Untaken
 from saga_fsm.checker._promises import promises
 from saga_fsm.checker._report import Answers, Finding, Report
@@ -34,7 +38,15 @@ if TYPE_CHECKING:
     from saga_fsm.checker._properties import Asked
     from saga_fsm.checker._together import Runs
 
-__all__ = ["Finding", "NeverTaken", "Report", "check"]
+__all__ = [
+    "Finding",
+    "Interference",
+    "Meeting",
+    "NeverTaken",
+    "Report",
+    "check",
+    "interference",
+]
 
 _FAULTS = (
     "reject",
@@ -80,7 +92,8 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     read too early, W11 no timeout, W12 patience that ends or does not, W13 writes that collide, W15
     size. Of runs: I1 to I3 what stands when a run is completed, compensated, stuck; I4 a rest that
     nobody ends; I5 order; I6 twice; I7 the point of no return; I9 ends that do not stay; I10 events
-    nobody explains; I11 locks. "P:" and its name: a property that was asked for.
+    nobody explains; I11 locks. "P:" and its name: a property that was asked for. W16 is found by
+    ``diff`` alone: it takes two versions.
 
     The cost is the number of reachable states of machine x participants: parallel branches
     multiply. A search that the limit or an interrupt cuts short is "incomplete", never "safe"; a
@@ -94,10 +107,11 @@ def check(  # noqa: PLR0913 - what is checked, and how far
         memory: about how many bytes the search may take; None for as many as there are.
         engine: "scout" goes state by state, nearest first, and has the shortest run soonest;
             "explicit" takes whole levels at once, by NumPy; "symmetric" takes branches that are
-            alike for one another; "symbolic" takes sets of states (extra ``symbolic``); "compose"
-            looks at each step beside most general others. "auto" lets the scout look at some
-            thousands of states, the explicit engine at more, where nothing was found, and composes
-            what is too large for that.
+            alike for one another and counts them all; "reduced" looks at as little as decides all
+            rules, by symmetry, partial order and what crashes come to; "symbolic" takes sets of
+            states (extra ``symbolic``); "compose" looks at each step beside most general others.
+            "auto" lets the scout look at some thousands of states, the explicit engine at more,
+            where nothing was found, and composes what is too large for that.
         properties: what is to hold besides, made by ``saga_fsm.properties``.
         instances: how many runs of it at once: what they do to each other on the resources that
             their steps declare, and which countermeasures would help (semantics.md 1.9).
@@ -107,7 +121,8 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     Raises:
         ValueError: an unknown fault in ``without``, an unknown engine, a limit or memory below 1; a
             property that names no step or event of the saga, or whose predicate raises.
-        TypeError: something is no property, or a predicate answers neither True nor False.
+        TypeError: something is no property, or a predicate answers neither True nor False; one
+            property or saga is given where several may be.
         DefinitionError: something in ``against`` is no saga.
     """
     bounds = Bounds(limit, memory)
@@ -115,20 +130,28 @@ def check(  # noqa: PLR0913 - what is checked, and how far
     if unknown := left_out - _REMOVABLE:
         message = f"cannot leave out {sorted(unknown)}: known are {sorted(_REMOVABLE)}"
         raise ValueError(message)
+    _several(properties, "properties")
+    _several(against, "against")
     layout = lay_out(saga)
     machine = compile_saga(saga)
     network = network_of(layout, machine, crashes=not left_out >= _REMOVABLE)
     asked = _asked(layout, network, properties)
     beside = _beside(saga, instances, against)
-    explored = explore(Subject(layout, network), engine, bounds, progress)
+    keeping = None if asked is None else asked.keeping
+    explored = explore(Subject(layout, network, keeping), engine, bounds, progress)
     answers = Answers()
     if asked is not None:
-        told = explored.interrupted
-        answers = asked.answers(limit=limit, progress=progress, interrupted=told)
+        answers = asked.answers(bounds, explored=explored, progress=progress)
     together = None
     if beside is not None and not (explored.interrupted or answers.interrupted):
         together = beside.together(limit, progress)
     return _report(saga, machine, _Found(explored, answers, together), left_out, bounds)
+
+
+def _several(given: object, name: str) -> None:
+    if isinstance(given, Property | Saga):
+        message = f"{name} is one thing, not several of them\n  Give a list: {name}=[...]."
+        raise TypeError(message)
 
 
 def _beside(
@@ -148,6 +171,18 @@ class _Found(NamedTuple):
     explored: Explored
     answers: Answers
     together: Together | None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user ended one of the searches."""
+        together = self.together is not None and self.together.interrupted
+        return self.explored.interrupted or self.answers.interrupted or together
+
+    @property
+    def complete(self) -> bool:
+        """Whether each of them came to its end."""
+        together = self.together is None or self.together.complete
+        return self.explored.complete and self.answers.decided and together
 
 
 def _asked(layout: Layout, network: Network, properties: Iterable[Property]) -> Asked | None:
@@ -171,14 +206,10 @@ def _report(
     explored, answers, together = found
     layout, needs = lay_out(saga), Needs(saga)
     untaken = Untaken(layout, machine, explored) if explored.complete and explored.taken else None
-    interrupted = explored.interrupted or answers.interrupted
-    interrupted = interrupted or (together is not None and together.interrupted)
-    findings = [Finding(x.rule, "error", x.step, x.message, x.path) for x in explored.breaches]
-    findings.extend(Finding(rule, "error", step, text) for rule, step, text in of_table(machine))
-    findings.extend(answers.findings)
+    findings = [*_breaches(explored, machine), *answers.findings]
     findings.extend(() if together is None else together.findings)
-    findings.extend(promises(layout))
-    findings.extend(flow(layout))
+    findings.extend((*promises(layout), *flow(layout)))
+    interrupted = found.interrupted
     try:
         findings.extend(_lacking(explored, needs))
     except KeyboardInterrupt:
@@ -187,18 +218,17 @@ def _report(
         findings.append(Finding("never taken", "info", "", str(untaken)))
     findings.sort(key=lambda finding: _LEVELS.index(finding.level))
     unsafe = any(finding.level == "error" for finding in findings)
-    complete = explored.complete and answers.decided and not left_out and not interrupted
-    complete = complete and (together is None or together.complete)
+    safe = found.complete and not left_out and not interrupted
     return Report(
         saga=saga.name,
         fingerprint=machine.fingerprint,
-        verdict="unsafe" if unsafe else "safe" if complete else "incomplete",
+        verdict="unsafe" if unsafe else "safe" if safe else "incomplete",
         findings=tuple(findings),
         states=explored.states,
         transitions=explored.transitions,
         depth=explored.depth,
         engine=explored.engine,
-        reductions=explored.reductions,
+        reductions=(*explored.reductions, *answers.notes),
         fairness=_FAIRNESS,
         faults=tuple(fault for fault in _FAULTS if fault not in left_out),
         without=tuple(sorted(left_out)),
@@ -212,6 +242,14 @@ def _report(
         needs=needs,
         untaken=untaken,
     )
+
+
+def _breaches(explored: Explored, machine: Machine) -> Iterator[Finding]:
+    """What runs break, and what the table does as it stands."""
+    for one in explored.breaches:
+        yield Finding(one.rule, "error", one.step, one.message, one.path, shortest=one.shortest)
+    for rule, step, text in of_table(machine):
+        yield Finding(rule, "error", step, text)
 
 
 def _lacking(explored: Explored, needs: Needs) -> Iterable[Finding]:

@@ -56,6 +56,10 @@ class Actions:
         self.diagrams = diagrams
         network = diagrams.network
         self._full = [frozenset(range(len(field.values))) for field in network.fields]
+        # By path: the fields of a part; what all share under "".
+        self.fields: dict[str, list[int]] = {}
+        for f in range(len(network.fields)):
+            self.fields.setdefault(self._path(f), []).append(f)
         self._internal = self._grouped(network.internal)
         # Per field: the internal actions that ask for it, or write it, and what.
         self._asking: dict[int, list[tuple[int, frozenset[int]]]] = {}

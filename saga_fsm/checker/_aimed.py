@@ -18,7 +18,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from saga_fsm.checker._distances import PROVEN, Distances, Way
 from saga_fsm.compiler import Order
@@ -57,16 +57,30 @@ _BACK = frozenset({SCOPE_HALTING, SCOPE_UNDOING})
 Node: TypeAlias = tuple[Codes, int]
 
 
-def aimed(layout: Layout, machine: Machine, path: str, kept: Contract) -> list[str] | None:
+class Aimed(NamedTuple):
     """
-    The tokens of a shortest run in which a participant that keeps so much breaks the saga.
+    What an aimed search found.
 
-    Where it cannot be told from others within the budget, a run that may be longer; None if there
-    is none, or none was found.
+    Args:
+        run: the tokens of a run; None if there is none, or none was found.
+        decided: whether no shorter run can be, or no run at all; False where the budget ran out.
+    """
+
+    run: list[str] | None
+    decided: bool
+
+
+def aimed(layout: Layout, machine: Machine, path: str, kept: Contract) -> Aimed:
+    """
+    A shortest run in which a participant that keeps so much breaks the saga.
+
+    Where it cannot be told from others within the budget, a run that may be longer.
     """
     aim = _Aim(layout, machine, path, kept)
     run = aim.search(1)
-    return aim.search(_HASTE) if run is None and aim.cut_short else run
+    if run is None and aim.cut_short:
+        return Aimed(aim.search(_HASTE), decided=False)
+    return Aimed(run, decided=True)
 
 
 class _Aim:

@@ -21,6 +21,10 @@ from saga_fsm.product import Guard, Network, Update, Values
 # What ``dd`` calls a function: it has no types.
 Set: TypeAlias = Any
 _BACKENDS = ("cudd", "autoref")
+# A node of either library, with its share of the tables, in bytes.
+NODE = {"cudd": 64, "autoref": 400}
+# So many nodes in pure Python are looked through for those that nobody needs.
+_FULL = 200_000
 NAMES = {"cudd": "CUDD", "autoref": "pure Python"}
 
 
@@ -49,15 +53,21 @@ class Diagrams:
         # What was set before: a result is read without a limit.
         self._before = {key: x for key, x in self.bdd.configure().items() if key in settings}
         self.bdd.configure(**settings)
+        self._full = _FULL
         self._fused = getattr(library, "and_exists", None)
         self.order = _order(network)
         self.place = {f: i for i, f in enumerate(self.order)}
         self.bits: dict[int, list[str]] = {}
+        # No set of states asks for a twin: they stand for what becomes of a bit.
+        self.twin: dict[str, str] = {}
         for f in self.order:
             width = (len(network.fields[f].values) - 1).bit_length()
             self.bits[f] = [f"x{f}.{j}" for j in range(width)]
-            self.bdd.declare(*self.bits[f])
-        self.width = len(self.bdd.vars)
+            for bit in self.bits[f]:
+                # Beside it, so that what was and what becomes are told apart in few nodes.
+                self.twin[bit] = f"{bit}'"
+                self.bdd.declare(bit, self.twin[bit])
+        self.width = len(self.twin)
         self.false: Set = self.bdd.false
         self.true: Set = self.bdd.true
         self._literals: dict[tuple[int, frozenset[int]], Set] = {}
@@ -65,7 +75,7 @@ class Diagrams:
 
     def lift(self) -> None:
         """Let the limit go: what was found until it is read."""
-        self.bdd.configure(**self._before)
+        self.bdd.configure(**{**self._before, "reordering": False})
 
     # ------------------------------------------------------------------ from words to diagrams
 
@@ -109,6 +119,25 @@ class Diagrams:
         """Where a command is enabled and leads into these states."""
         return self.bdd.let(assigned, states) & guard
 
+    def same(self, bits: Iterable[str]) -> Set:
+        """Where each of these bits is as its twin."""
+        found = self.true
+        for bit in reversed([*bits]):
+            found &= self.bdd.apply("<=>", self.bdd.var(bit), self.bdd.var(self.twin[bit]))
+        return found
+
+    def twinned(self, states: Set, bits: Iterable[str]) -> Set:
+        """The same, asked of the twins of these bits."""
+        return self.bdd.let({bit: self.twin[bit] for bit in bits}, states)
+
+    def leapt(self, states: Set, relation: Set, bits: list[str]) -> Set:
+        """What states become by a relation between some bits and their twins."""
+        if self._fused is not None:
+            now = self._fused(states, relation, bits)
+        else:
+            now = self.bdd.exist(bits, states & relation)
+        return self.bdd.let({self.twin[bit]: bit for bit in bits}, now)
+
     # ------------------------------------------------------------------ from diagrams to words
 
     def pick(self, states: Set) -> Values:
@@ -122,18 +151,36 @@ class Diagrams:
 
     def count(self, states: Set) -> int:
         """How many states these are: exactly, where CUDD itself would count in doubles."""
-        return self._models(states) << self._level(states)
+        return self.count_below(states, 0)
+
+    def count_below(self, states: Set, level: int) -> int:
+        """How many ways the bits from a level on have to satisfy a set that asks no other."""
+        return self._models(states) << (self.level(states) - level)
+
+    def first(self, f: int) -> int:
+        """The level of the first bit of a field."""
+        return int(self.bdd.level_of_var(self.bits[f][0])) // 2
 
     def size(self, states: Set) -> int:
         """How many nodes the diagram of a set has."""
         return len(states)
 
     def live(self) -> int:
-        """How many nodes there are in all."""
-        return len(self.bdd)
+        """How many nodes there are in all; pure Python has to be told to let go of the others."""
+        nodes = len(self.bdd)
+        if self.backend == "autoref" and nodes > self._full:
+            self.bdd.collect_garbage()
+            nodes = len(self.bdd)
+            self._full = max(_FULL, 2 * nodes)
+        return nodes
 
-    def _level(self, u: Set) -> int:
-        return self.width if u.var is None else int(u.level)
+    def level(self, u: Set) -> int:
+        """Of a node among the bits that states have; their twins stand between them."""
+        return self.width if u.var is None else int(u.level) // 2
+
+    def children(self, u: Set) -> tuple[Set, Set]:
+        """What is left of a set where its first bit is 0, and where it is 1."""
+        return (~u.low, ~u.high) if u.negated else (u.low, u.high)
 
     def _models(self, root: Set) -> int:
         """The models over the bits from a diagram's level on; a loop, for diagrams are deep."""
@@ -145,18 +192,18 @@ class Diagrams:
             if key in ends or key in counts:
                 stack.pop()
                 continue
-            low, high = (~u.low, ~u.high) if u.negated else (u.low, u.high)
+            low, high = self.children(u)
             waiting = [x for x in (low, high) if int(x) not in ends and int(x) not in counts]
             if waiting:
                 stack.extend(waiting)
                 continue
             stack.pop()
-            here = int(u.level) + 1
+            here = self.level(u) + 1
             counts[key] = (
                 u,
                 sum(
                     (ends[int(x)] if int(x) in ends else counts[int(x)][1])
-                    << (self._level(x) - here)
+                    << (self.level(x) - here)
                     for x in (low, high)
                 ),
             )

@@ -18,6 +18,7 @@ from saga_fsm.checker._replayed import (
     TooLargeError,
     broken_by,
     explore,
+    nearest,
 )
 from saga_fsm.checker._slices import Shape, shapes
 from saga_fsm.compiler import compile_layout
@@ -104,18 +105,19 @@ def _held(layout: Layout) -> Iterator[str]:
 
 def _shown(layout: Layout, machine: Machine, paths: list[str]) -> Breach | None:
     """The nearest breach of the saga itself, of those that start at these steps."""
-    found = []
+    found, decided = [], True
     for path in paths:
         placed = layout.steps.get(path)
         # Who promises everything is not to blame, so no run is to be aimed at it.
         if placed is None or placed.kind is Kind.READONLY or placed.contract == GUARDED:
             continue
-        run = aimed(layout, machine, path, placed.contract)
-        breach = run and broken_by(layout, machine, run)
+        one = aimed(layout, machine, path, placed.contract)
+        decided = decided and one.decided
+        breach = one.run and broken_by(layout, machine, one.run)
         if breach:
             found.append(breach)
     if found:
-        return min(found, key=lambda breach: len(breach.path))
+        return nearest(found, decided=decided)
     # Not a participant's fault: the table's, and such a bug is near the start.
     try:
         return explore(layout, lambda _: machine, limit=_WHOLE)[0]

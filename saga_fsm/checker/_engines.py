@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import attrs
 
@@ -15,17 +15,44 @@ from saga_fsm.ports import Progress
 from saga_fsm.product import UP, Network
 
 
+if TYPE_CHECKING:
+    from saga_fsm.checker._graphs import Keeping
+    from saga_fsm.checker._symbolic import Proved
+
 # More states than this are searched faster whole levels at a time.
 _SCOUTED = 20_000
 # More than this take long enough to ask first whether the saga can be put together.
 _WHOLE = 1_000_000
 
+# Sets of states that take more are given up: of nodes, bytes, and nodes times operations (seconds).
+_NODES = 2_000_000
+_ROOM = 1 << 30
+_WORK = 400_000_000
+_NOTHING = Explored(
+    states=0,
+    transitions=None,
+    depth=None,
+    complete=False,
+    interrupted=False,
+    breaches=(),
+    taken=frozenset(),
+    reached=(),
+)
+
 
 class Subject(NamedTuple):
-    """A saga, laid out, and its network."""
+    """
+    A saga to be searched.
+
+    Args:
+        layout: it, laid out.
+        network: machine and environment.
+        keeping: searches that keep their graph, where it is asked for afterwards.
+    """
 
     layout: Layout
     network: Network
+    keeping: Keeping | None = None
 
 
 Engine: TypeAlias = Callable[[Subject, Bounds, Progress | None], Explored]
@@ -45,7 +72,11 @@ def explore(subject: Subject, engine: str, bounds: Bounds, progress: Progress | 
 
 
 def _auto(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
-    """Scout first; then whole levels at once; what is too much for that is put together."""
+    """
+    Scout first; then whole levels at once; what is too much for that is put together.
+
+    What cannot be put together is taken as sets of states, as far as these stay small.
+    """
     near = attrs.evolve(bounds, limit=min(bounds.limit, _SCOUTED))
     found = _scout(subject, near, progress)
     if found.complete or found.interrupted or near.limit == bounds.limit:
@@ -60,7 +91,37 @@ def _auto(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explor
     composed = _compose(subject, bounds, progress)
     if composed.complete or composed.breaches:
         return composed
-    return attrs.evolve(_explicit(subject, bounds, later), reductions=composed.reductions)
+    by_sets = _sets(subject, bounds, later)
+    said = (*composed.reductions, *by_sets.reductions)
+    if by_sets.complete or by_sets.interrupted or by_sets.breaches:
+        return attrs.evolve(by_sets, reductions=said)
+    return attrs.evolve(_explicit(subject, bounds, later), reductions=said)
+
+
+def _sets(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    """Sets of states, where the extra is there, and only as far as they stay small."""
+    if find_spec("dd") is None:
+        text = "sets of states were not tried: pip install 'saga-fsm[symbolic]' brings them"
+        return attrs.evolve(_NOTHING, engine="symbolic", reductions=(text,))
+    from saga_fsm.checker._symbolic import explore_symbolically
+
+    found = explore_symbolically(
+        subject.network,
+        limit=_NODES,
+        memory=_ROOM if bounds.memory is None else min(_ROOM, bounds.memory),
+        work=_WORK,
+        progress=progress,
+    )
+    if found.complete:
+        text = f"sets of states were taken, for there are more than {_WHOLE:,}"
+    else:
+        text = f"sets of states grew too large: {found.nodes:,} nodes for {found.states:,} states"
+    explored = _told(found)
+    return attrs.evolve(
+        explored,
+        short_of="found" if found.breaches and not found.complete else explored.short_of,
+        reductions=(text, *explored.reductions),
+    )
 
 
 def _beyond(scouted: Explored, progress: Progress) -> Progress:
@@ -74,10 +135,14 @@ def _beyond(scouted: Explored, progress: Progress) -> Progress:
 
 
 def _scout(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    if subject.keeping is not None:
+        return subject.keeping.scout(subject.network, bounds, progress)
     return search(subject.network, limit=bounds.limit, memory=bounds.memory, progress=progress)
 
 
 def _explicit(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    if subject.keeping is not None:
+        return subject.keeping.explicit(subject.network, bounds, progress)
     if find_spec("numba") is not None:
         from saga_fsm.checker import _compiled
 
@@ -91,13 +156,23 @@ def _explicit(subject: Subject, bounds: Bounds, progress: Progress | None) -> Ex
 def _symmetric(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
     from saga_fsm.checker._quotient import explore as explore_orbits
 
-    return explore_orbits(subject.network, limit=bounds.limit, progress=progress)
+    return explore_orbits(subject.network, bounds, progress=progress)
+
+
+def _reduced(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    from saga_fsm.checker._reduced import explore as explore_parts
+
+    return explore_parts(subject.network, bounds, progress=progress)
 
 
 def _symbolic(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
     from saga_fsm.checker._symbolic import explore_symbolically
 
-    found = explore_symbolically(subject.network, memory=bounds.memory, progress=progress)
+    return _told(explore_symbolically(subject.network, memory=bounds.memory, progress=progress))
+
+
+def _told(found: Proved) -> Explored:
+    """What a symbolic search saw, as all engines say it."""
     return Explored(
         states=found.states,
         transitions=found.transitions,
@@ -118,17 +193,7 @@ def _compose(subject: Subject, _bounds: Bounds, _progress: Progress | None) -> E
 
     crashes = any(field.name == UP for field in subject.network.fields)
     found = compose(subject.layout, subject.network.machine, crashes=crashes)
-    nothing = Explored(
-        states=0,
-        transitions=None,
-        depth=None,
-        complete=False,
-        interrupted=False,
-        breaches=(),
-        taken=frozenset(),
-        reached=(),
-        engine="compose",
-    )
+    nothing = attrs.evolve(_NOTHING, engine="compose")
     if isinstance(found, str):
         return attrs.evolve(nothing, reductions=(f"composition was not used: {found}",))
     text = (
@@ -150,6 +215,7 @@ ENGINES: Final[dict[str, Engine]] = {
     "scout": _scout,
     "explicit": _explicit,
     "symmetric": _symmetric,
+    "reduced": _reduced,
     "symbolic": _symbolic,
     "compose": _compose,
 }

@@ -90,7 +90,7 @@ class Evidence:
         if found.part:
             end += f" among {found.part:,} states, of which one round is shown"
         lost = self.begun + found.lost
-        who = "only the adversary can let it come" if one.adversarial else "it is out of reach"
+        who = "the adversary can keep it away" if one.adversarial else "it is out of reach"
         return f"{what}: {end}; from {f'move {lost}' if lost else 'the start'} on {who}"
 
 

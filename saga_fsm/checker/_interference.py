@@ -7,7 +7,8 @@ search of two of them finds is in it. For a large registry it says which pairs a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -16,7 +17,11 @@ import attrs
 from saga_fsm.checker._precedence import Precedence
 from saga_fsm.checker._text import plain
 from saga_fsm.definition import Kind, Saga
-from saga_fsm.definition.layout import Layout, PlacedStep, lay_out
+from saga_fsm.definition.layout import Layout, PlacedStep, check_saga, lay_out
+
+
+SCHEMA = 1
+_LEGEND = "a row's saga is harmed by a column's; in brackets: a semantic lock keeps them apart"
 
 
 @attrs.frozen
@@ -52,12 +57,19 @@ class Interference:
             pivot or the end: others see then what may still be taken back.
         meetings: each that is possible, and those that a lock keeps apart.
         circles: locks that are taken in no common order: a deadlock is possible.
+        silent: the sagas that name no resource and no lock: of them nothing can be said.
     """
 
     sagas: tuple[str, ...]
     windows: dict[tuple[str, str], tuple[str, ...]]
     meetings: tuple[Meeting, ...]
     circles: tuple[tuple[str, ...], ...]
+    silent: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is possible but what a lock keeps apart."""
+        return not self.circles and all(one.lock for one in self.meetings)
 
     def between(self, suffers: str, harms: str) -> tuple[Meeting, ...]:
         """What the second saga may do to the first."""
@@ -66,17 +78,62 @@ class Interference:
     def __str__(self) -> str:
         return "\n".join(_lines(self))
 
+    def to_json(self) -> str:
+        """The same as one JSON object with a schema number."""
+        windows = [
+            {"saga": saga, "resource": resource, "steps": list(steps)}
+            for (saga, resource), steps in self.windows.items()
+        ]
+        plain = {
+            "schema": SCHEMA,
+            "ok": self.ok,
+            "sagas": list(self.sagas),
+            "silent": list(self.silent),
+            "windows": windows,
+            "meetings": [attrs.asdict(one) for one in self.meetings],
+            "circles": [list(one) for one in self.circles],
+        }
+        return json.dumps(plain)
 
-def interference(sagas: Sequence[Saga[Any, Any, Any]]) -> Interference:
+
+def interference(sagas: Iterable[Saga[Any, Any, Any]]) -> Interference:
     """
-    The table of a registry: linear in the pairs, and in the pairs of steps on one resource.
+    Which sagas may harm each other, each with itself included, as far as they are declared.
 
-    A risk in brackets is kept away by a semantic lock. Rows suffer, columns do it.
+    Nothing is searched, so it is quick for hundreds of sagas: linear in the pairs, and in the pairs
+    of steps on one resource. What it finds is possible as far as ``reads=``, ``writes=``,
+    ``locks=`` and ``commutes_with=`` say; ``check(one, against=[other])`` searches a pair, shows
+    the run and tries countermeasures.
+
+    >>> from saga_fsm import GUARDED, Saga, readonly, retriable, step
+    >>> def act(ctx): ...
+    >>> def undo(ctx, result): ...
+    >>> sell = Saga(
+    ...     "sell",
+    ...     step(act, name="reserve", compensate=undo, writes="stock"),
+    ...     retriable(act, name="send"),
+    ...     contract=GUARDED,
+    ... )
+    >>> count = Saga("count", readonly(act, name="look", reads="stock"), contract=GUARDED)
+    >>> table = interference([sell, count])
+    >>> print(table)
+           by sell             by count
+    sell   stock: lost update  -
+    count  stock: dirty read   -
+    a row's saga is harmed by a column's; in brackets: a semantic lock keeps them apart
+    dirty window of 'stock' in sell: reserve
+    >>> [meeting] = table.between("count", "sell")
+    >>> meeting.risk, meeting.steps
+    ('dirty read', ('look', 'reserve'))
 
     Args:
         sagas: all that run on the same resources.
+
+    Raises:
+        DefinitionError: one of them is no saga.
+        ValueError: two different sagas have one name.
     """
-    found = [_Declared(saga) for saga in dict.fromkeys(sagas)]
+    found = [_Declared(saga) for saga in _known(sagas)]
     meetings: dict[Meeting, None] = {}
     windows = {}
     for one in found:
@@ -88,7 +145,21 @@ def interference(sagas: Sequence[Saga[Any, Any, Any]]) -> Interference:
             for resource in left.resources:
                 meetings.update(dict.fromkeys(_meetings(left, right, resource)))
     names = tuple(one.name for one in found)
-    return Interference(names, windows, tuple(meetings), tuple(_circles(found)))
+    silent = tuple(one.name for one in found if one.silent)
+    return Interference(names, windows, tuple(meetings), tuple(_circles(found)), silent)
+
+
+def _known(sagas: Iterable[Saga[Any, Any, Any]]) -> Iterable[Saga[Any, Any, Any]]:
+    """Each saga once; their names tell them apart in all that is said of them."""
+    named: dict[str, Saga[Any, Any, Any]] = {}
+    for saga in sagas:
+        check_saga(saga)
+        if named.setdefault(saga.name, saga) is not saga:
+            raise ValueError(
+                f"two different sagas are named '{saga.name}'\n"
+                "  Name each: what is found is said by their names."
+            )
+    return named.values()
 
 
 class _Declared:
@@ -104,6 +175,7 @@ class _Declared:
         self._beside = apart | {(y, x) for x, y in apart}
         named = (x for one in self.steps.values() for x in (*one.step.reads, *one.step.writes))
         self.resources = list(dict.fromkeys(named))
+        self.silent = not self.resources and not any(x.step.locks for x in self.steps.values())
 
     def may_precede(self, one: str, other: str) -> bool:
         """Whether a step may land before another, on some run."""
@@ -251,10 +323,17 @@ def _lines(table: Interference) -> Iterator[str]:
     for row in (["", *heads], *rows):
         parts = (text.ljust(width) for text, width in zip(row, widths, strict=True))
         yield "  ".join(parts).rstrip()
+    if table.meetings:
+        yield _LEGEND
     for (saga, resource), steps in table.windows.items():
         yield f"dirty window of '{resource}' in {saga}: {', '.join(steps)}"
     for circle in table.circles:
         yield f"no common order of the locks {', '.join(circle)}: a deadlock is possible"
+    if table.silent:
+        yield (
+            f"of {', '.join(table.silent)} nothing can be said: no step of it names a resource in "
+            "reads=, writes= or locks="
+        )
 
 
 def _cell(meetings: Sequence[Meeting]) -> str:

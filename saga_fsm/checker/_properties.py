@@ -13,11 +13,13 @@ from typing import TypeAlias
 import numpy as np
 
 from saga_fsm.checker._adversary import Sides, commands_of, one_side, sides_of
+from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._evidence import Evidence, counted
+from saga_fsm.checker._graphs import Keeping, graph_within
 from saga_fsm.checker._lasso import Endless, endless
 from saga_fsm.checker._reach import arrows_of, depths, descent, distances
 from saga_fsm.checker._report import Answers, Finding
-from saga_fsm.checker._search import Graph, graph_of
+from saga_fsm.checker._search import Explored, Graph
 from saga_fsm.checker._truth import Flags, Truths
 from saga_fsm.checker._watch import remembered, watched
 from saga_fsm.definition.layout import Layout
@@ -50,6 +52,8 @@ class Asked:
     def __init__(self, layout: Layout, network: Network, properties: Iterable[Property]) -> None:
         self.layout = layout
         self.network = network
+        # The search may leave its graph here.
+        self.keeping = Keeping()
         # By what they have to remember; every word of theirs is known then.
         self._groups: dict[tuple[str, ...], _Group] = {}
         self._names: set[str] = set()
@@ -76,45 +80,79 @@ class Asked:
         self._groups.setdefault(tuple(sorted(memory)), (memory, []))[1].append(one)
 
     def answers(
-        self, *, limit: int, progress: Progress | None = None, interrupted: bool = False
+        self,
+        bounds: Bounds,
+        *,
+        explored: Explored | None = None,
+        progress: Progress | None = None,
     ) -> Answers:
         """
         Whether each of them holds.
 
-        The cost is that of exploring the states once for all properties that need not remember the
-        same events, where each bit that is remembered at most doubles them; and a fraction of that
-        for each property.
+        Those that remember nothing are asked of the graph that the search has kept, where there is
+        one. Else the states are explored once more, once for all properties that have to remember
+        the same events: each bit that is remembered at most doubles them. A property by itself
+        costs a fraction of that.
 
         Args:
-            limit: the largest number of states; over it what was not found is undecided.
+            bounds: how far to explore; what was not found within is undecided.
+            explored: the search for which ``keeping`` was asked to keep its graph.
             progress: is told how far each search is.
-            interrupted: the user has had enough already.
 
         Raises:
             TypeError: a predicate answers neither True nor False.
             ValueError: a predicate raises.
         """
         findings: list[Finding] = []
+        notes: list[str] = []
+        interrupted = explored is not None and explored.interrupted
         for memory, properties in self._groups.values():
             waiting = list(properties)
             try:
-                judge = None if interrupted else self._judge(memory, limit, progress)
-                while judge is not None and waiting:
-                    findings.extend(judge.answer(waiting[0]))
-                    waiting.pop(0)
+                if not interrupted:
+                    judge = self._judge(memory, bounds, explored, progress)
+                    notes.extend(_besides(properties, judge.besides))
+                    while waiting:
+                        findings.extend(judge.answer(waiting[0]))
+                        waiting.pop(0)
             except KeyboardInterrupt:
                 interrupted = True
             text = f"{_UNDECIDED}: the search was interrupted"
             findings.extend(Finding(f"P:{one}", "warning", "", text) for one in waiting)
         decided = not any(one.message.startswith(_UNDECIDED) for one in findings)
-        return Answers(tuple(findings), decided, interrupted)
+        return Answers(tuple(findings), decided, interrupted, tuple(notes))
 
     def _judge(
-        self, memory: dict[str, Remembered], limit: int, progress: Progress | None
+        self,
+        memory: dict[str, Remembered],
+        bounds: Bounds,
+        explored: Explored | None,
+        progress: Progress | None,
     ) -> _Judge:
-        network = watched(self.network, memory, Terms(self.layout, self.network))
-        graph = graph_of(network, limit=limit, progress=progress)
-        return _Judge(graph, Terms(self.layout, network))
+        graph = None if explored is None or memory else self.keeping.graph(explored)
+        besides = "" if graph is not None else _why(memory, explored)
+        if graph is None:
+            network = watched(self.network, memory, Terms(self.layout, self.network))
+            graph = graph_within(network, bounds, progress)
+        # Over the limit it is the limit that has cut it short.
+        short_of = "limit" if len(graph.nodes) > bounds.limit else "memory"
+        terms = Terms(self.layout, graph.cores.network)
+        return _Judge(graph, terms, short_of=short_of, besides=besides)
+
+
+def _why(memory: dict[str, Remembered], explored: Explored | None) -> str:
+    """Why a graph has to be explored for properties alone."""
+    if memory:
+        return "they remember what has happened"
+    if explored is not None and explored.short_of == "found":
+        return "the search ended where something was found"
+    return f"the engine '{explored.engine}' keeps no graph" if explored is not None else "no search"
+
+
+def _besides(properties: Sequence[Property], why: str) -> Iterator[str]:
+    if why:
+        said = ", ".join(f"P:{one}" for one in properties)
+        yield f"explored once more for {said}: {why}"
 
 
 def _spelled(predicates: Sequence[Predicate], terms: Terms) -> None:
@@ -125,10 +163,22 @@ def _spelled(predicates: Sequence[Predicate], terms: Terms) -> None:
 
 
 class _Judge:
-    """The answers about one graph."""
+    """
+    The answers about one graph.
 
-    def __init__(self, graph: Graph, terms: Terms) -> None:
+    Args:
+        graph: of all states, or as many as were found.
+        terms: the words for them.
+        short_of: the bound that has cut it short, if it is not complete.
+        besides: why it was explored besides the search, if it was.
+    """
+
+    def __init__(
+        self, graph: Graph, terms: Terms, *, short_of: str = "limit", besides: str = ""
+    ) -> None:
         self.graph = graph
+        self.short_of = short_of
+        self.besides = besides
         self.terms = terms
         self.truths = Truths(graph, terms)
         self.arrows = arrows_of(graph)
@@ -215,7 +265,7 @@ class _Judge:
         text = f"{_UNDECIDED}: nothing against it in {self._under(one)}, and there are more"
         if one.operator == "reachable":
             text = f"{_UNDECIDED}: not found in {self._under(one)}, and there are more"
-        return Finding(f"P:{one}", "warning", "", f"{text}; a larger limit= goes on")
+        return Finding(f"P:{one}", "warning", "", f"{text}; a larger {self.short_of}= goes on")
 
     def _fails(
         self, one: Property, evidence: Evidence, text: str, notes: Sequence[str] = ()

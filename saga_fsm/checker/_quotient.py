@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._cores import Cores, Node
-from saga_fsm.checker._search import LIVELOCK, TELL, Explored, finished, never_resting, reached_by
-from saga_fsm.checker._symmetry import Orbits, alike, rows_alike
+from saga_fsm.checker._orbits import Orbits
+from saga_fsm.checker._search import (
+    LIVELOCK,
+    Entries,
+    Explored,
+    finished,
+    never_resting,
+    reached_by,
+    taken_up,
+)
+from saga_fsm.checker._symmetry import alike, rows_alike
 from saga_fsm.checker._traces import Breach, trace
 from saga_fsm.path import Path
 from saga_fsm.ports import Progress
-from saga_fsm.product import Network, Values
+from saga_fsm.product import Network
 
 
-def explore(network: Network, *, limit: int, progress: Progress | None = None) -> Explored:
+# A state that stands for many takes longer than one that does not.
+_TELL = 256
+
+
+def explore(network: Network, bounds: Bounds, *, progress: Progress | None = None) -> Explored:
     """
     Explore one state of each orbit; the figures are those of all states, exactly.
 
@@ -23,24 +37,36 @@ def explore(network: Network, *, limit: int, progress: Progress | None = None) -
 
     Args:
         network: machine and environment.
-        limit: the largest number of states that are looked at; over it the search is incomplete.
+        bounds: how far; the limit is on the states that are looked at.
         progress: is told how far the search is, now and then.
     """
-    return finished(_Quotient(network, limit, progress))
+    return finished(Quotient(network, bounds, progress))
 
 
-class _Quotient:
-    def __init__(self, network: Network, limit: int, progress: Progress | None) -> None:
-        self.network, self.limit, self.progress = network, limit, progress
-        self.groups = alike(network)
-        self.orbits = Orbits(self.groups)
+class Quotient:
+    """
+    One search.
+
+    Args:
+        network: machine and environment.
+        bounds: how far.
+        progress: is told how far the search is.
+    """
+
+    def __init__(self, network: Network, bounds: Bounds, progress: Progress | None) -> None:
+        self.network, self.bounds, self.progress = network, bounds, progress
         self.cores = Cores(network)
+        self.orbits = Orbits(self.cores, alike(network))
+        self._entries = Entries(self.cores)
+        self._begin()
+
+    def _begin(self) -> None:
         self.nodes: list[Node] = [self.cores.initial]
         self.numbers: dict[Node, int] = {self.cores.initial: 0}
         self.parents, self.targets, self.ends = array("I", [0]), array("I"), array("I")
         self.states = self.transitions = self.depth = 0
+        self.short_of = ""
         self.breaches: dict[tuple[str, str], Breach] = {}
-        self._firsts: dict[Node, Node] = {}
 
     def run(self) -> bool:
         """Whether the search came to its end."""
@@ -51,40 +77,48 @@ class _Quotient:
             start = len(self.nodes)
             for number in level:
                 self._expand(number)
-                if len(self.nodes) > self.limit:
+                if not self._go_on():
                     self.depth += len(self.nodes) > start
                     return False
         return True
 
     def _expand(self, number: int) -> None:
         node = self.nodes[number]
-        size = self.orbits.size(self.cores.values(node))
+        size = self.orbits.size(node)
         self.states += size
-        self._look(number)
-        for after in self._after(node):
-            self.transitions += size
-            found = self.numbers.setdefault(after, len(self.nodes))
-            if found == len(self.nodes):
-                self.nodes.append(after)
-                self.parents.append(number)
-            self.targets.append(found)
-        self.ends.append(len(self.targets))
-        if self.progress is not None and len(self.ends) % TELL == 0:
-            waiting = len(self.nodes) - len(self.ends)
-            self.progress(len(self.nodes), self.transitions, waiting, self.depth)
+        if self.cores.breaches(node >> self.cores.width):
+            self._look(number)
+        self.transitions += size * self._arrive(number, self._entries)
 
-    def _after(self, node: Node) -> Iterator[Node]:
-        cores, firsts = self.cores, self._firsts
-        core = node >> cores.width
-        for option in cores.options(core):
-            if all(cores.of(node, f) in allowed for f, allowed in option.asks):
-                after = node + (cores.target(core, option.command) - core << cores.width)
-                for f, x in option.update:
-                    after += (x - cores.of(node, f)) << cores.shift[f]
-                first = firsts.get(after)
-                if first is None:
-                    first = firsts[after] = cores.node(self.orbits.first(cores.values(after)))
-                yield first
+    def _arrive(self, number: int, entries: Entries) -> int:
+        """Take what may happen; how many commands that are."""
+        first, numbers, nodes, targets = self.orbits.first, self.numbers, self.nodes, self.targets
+        node, taken = nodes[number], 0
+        for mask, table in entries[node >> self.cores.width]:
+            count, deltas = table[node & mask]
+            taken += count
+            for delta in deltas:
+                after = first(node + delta)
+                found = numbers.get(after)
+                if found is None:
+                    found = numbers[after] = len(nodes)
+                    nodes.append(after)
+                    self.parents.append(number)
+                targets.append(found)
+        self.ends.append(len(targets))
+        return taken
+
+    def _go_on(self) -> bool:
+        """Tell how far it is; False where there is no more room."""
+        states, looked_at, memory = len(self.nodes), len(self.ends), self.bounds.memory
+        if states > self.bounds.limit:
+            self.short_of = "states"
+        elif looked_at % _TELL == 0:
+            if self.progress is not None:
+                self.progress(states, self.transitions, states - looked_at, self.depth)
+            if memory is not None and taken_up(states, len(self.targets), self.cores) > memory:
+                self.short_of = "memory"
+        return not self.short_of
 
     def _look(self, number: int) -> None:
         for rule, step, sentence in self.cores.broken(self.nodes[number]):
@@ -96,12 +130,15 @@ class _Quotient:
         orbits = [number]
         while orbits[-1]:
             orbits.append(self.parents[orbits[-1]])
-        run: list[Values] = [self.network.initial]
+        run = [self.network.initial]
         for orbit in reversed(orbits[:-1]):
-            wanted = self.cores.values(self.nodes[orbit])
+            wanted = self.nodes[orbit]
             moves = (self.network.after(command, run[-1]) for command in self.network.commands)
-            run.append(next(x for x in moves if x is not None and self.orbits.first(x) == wanted))
+            run.append(next(x for x in moves if x is not None and self._stands(x) == wanted))
         return trace(self.network, run)
+
+    def _stands(self, values: Iterable[int]) -> Node:
+        return self.orbits.first(self.cores.node(tuple(values)))
 
     def look_for_livelock(self) -> None:
         """I4: from every state a run can still come to rest; swapping branches changes no rest."""
@@ -123,7 +160,7 @@ class _Quotient:
             reached=self._reached(),
             reductions=tuple(self._said()),
             looked_at=len(self.nodes),
-            short_of="" if complete or interrupted else "states",
+            short_of="" if complete or interrupted else self.short_of,
             engine=f"symmetric: {len(self.nodes):,} states looked at",
         )
 
@@ -141,7 +178,7 @@ class _Quotient:
 
     def _reached(self) -> tuple[frozenset[int], ...]:
         found = list(reached_by(self.cores))
-        for group in self.groups:
+        for group in self.orbits.groups:
             for alike_fields in zip(*group, strict=True):
                 automata = [v for v in alike_fields if v < len(found)]
                 union = frozenset(x for v in automata for x in found[v])
@@ -150,8 +187,4 @@ class _Quotient:
         return tuple(found)
 
     def _said(self) -> Iterator[str]:
-        if not self.groups:
-            yield "symmetry: not used, no two branches are alike"
-        for group in self.groups:
-            names = [self.network.fields[branch[0]].name for branch in group]
-            yield f"symmetry: {len(group)} branches alike ({', '.join(names)})"
+        yield from self.orbits.said(self.network)

@@ -76,7 +76,7 @@ def depths(graph: Graph) -> Ints:
     found = np.zeros(len(parents), np.int64)
     begin, end, depth = 0, 1, 0
     while end < len(parents):
-        # Those found from the level before; their finders stand in order.
+        # Those found from the level before: they stand before all that were found from this one.
         begin, end = end, int(np.searchsorted(parents[1:], end)) + 1
         depth += 1
         found[begin:end] = depth

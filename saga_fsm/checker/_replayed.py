@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+import attrs
+
 from saga_fsm.checker._cores import state_of
 from saga_fsm.checker._search import search
 from saga_fsm.checker._traces import Breach, trace
@@ -20,7 +22,16 @@ from saga_fsm.machine import Machine
 from saga_fsm.product import Command, holds, network_of
 
 
-__all__ = ["LIMIT", "Breach", "Compile", "TooLargeError", "broken_by", "explore", "first_breach"]
+__all__ = [
+    "LIMIT",
+    "Breach",
+    "Compile",
+    "TooLargeError",
+    "broken_by",
+    "explore",
+    "first_breach",
+    "nearest",
+]
 
 Compile: TypeAlias = Callable[[Layout], Machine]
 # Slices are small; one that is nested very deeply may not be.
@@ -78,3 +89,15 @@ def broken_by(
             said = broken.said(state_of(network, after).status.value)
             return Breach(*said, trace(network, states))
     return None
+
+
+def nearest(found: Sequence[Breach], *, decided: bool) -> Breach | None:
+    """
+    The nearest of several breaches.
+
+    Args:
+        found: these.
+        decided: whether each is at its shortest run, and none is missing among them.
+    """
+    breach = min(found, key=lambda one: len(one.path), default=None)
+    return breach and attrs.evolve(breach, shortest=decided)

@@ -33,6 +33,7 @@ class Finding:
         message: one sentence.
         path: the shortest run that shows it, or None for what the definition shows.
         notes: what else is to be seen on that run.
+        shortest: False where a shorter run may be: the search for it was cut short.
     """
 
     rule: str
@@ -41,11 +42,12 @@ class Finding:
     message: str
     path: Path | None = None
     notes: tuple[str, ...] = ()
+    shortest: bool = True
 
     def __str__(self) -> str:
         text = f"{self.level} {self.rule}: {self.message}"
         lines = [] if self.path is None else run_of(self.path)
-        return "\n".join([text, *lines, *noted(self.notes)])
+        return "\n".join([text, *lines, *noted(self)])
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it: the path encoded."""
@@ -57,6 +59,7 @@ class Finding:
             "message": self.message,
             "path": path,
             "notes": list(self.notes),
+            "shortest": self.shortest,
         }
 
 
@@ -69,11 +72,13 @@ class Answers:
         findings: those that fail, those that hold, and what makes an answer worth little.
         decided: whether each of them was answered.
         interrupted: the user ended the search.
+        notes: what was explored besides the search, and why.
     """
 
     findings: tuple[Finding, ...] = ()
     decided: bool = True
     interrupted: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -90,7 +95,8 @@ class Report:
         transitions: how many moves between them; None where the engine does not count them.
         depth: levels of the search; None where it has none.
         engine: who searched.
-        reductions: what was left out because it comes to the same, and what could not be.
+        reductions: what was left out because it comes to the same, and what could not be; what was
+            explored more than once, and why.
         fairness: which runs count as never ending.
         faults: what could go wrong.
         without: what was left out on request; a saga is never called safe under fewer faults.
@@ -172,7 +178,8 @@ class Report:
 
         ``required``, ``missing`` and ``never_taken`` are searched for it, unless the search was
         interrupted: then they are null, and so are rows never taken where it did not come to its
-        end. ``missing`` has, by step and promise, the shortest run that shows why.
+        end. ``missing`` has, by step and promise, a run that shows why; the finding of it says by
+        ``shortest`` whether none is shorter.
         """
         plain: dict[str, Any] = {"schema": SCHEMA, "ok": self.ok}
         for field in attrs.fields(Report):

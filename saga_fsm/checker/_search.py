@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 import attrs
 
 from saga_fsm.checker._cores import Cores, Node, Option
+from saga_fsm.checker._early import Livelock
 from saga_fsm.checker._traces import Breach, trace
 from saga_fsm.machine import State
 from saga_fsm.path import Path
@@ -84,6 +85,11 @@ def search(
     return finished(exploring)
 
 
+def taken_up(states: int, moves: int, cores: Cores) -> int:
+    """About how many bytes so many states and moves between them take."""
+    return states * _STATE + moves * _MOVE + len(cores.codes) * cores.size * _CORE_FIELD
+
+
 class Exploration(Protocol):
     """A search that can be run, once, to its end or to an interrupt."""
 
@@ -113,8 +119,13 @@ def finished(exploring: Exploration) -> Explored:
 
 
 def never_resting(rests: bytearray, targets: Sequence[int], ends: Sequence[int]) -> int | None:
+    """I4: the nearest state from which no run can come to rest (AG EF rest); see ``all_lost``."""
+    return min(all_lost(rests, targets, ends), default=None)
+
+
+def all_lost(rests: bytearray, targets: Sequence[int], ends: Sequence[int]) -> list[int]:
     """
-    I4: the nearest state from which no run can come to rest (AG EF rest), found backwards.
+    The states from which no run can come to rest, found backwards.
 
     Args:
         rests: whether a state is a rest; written to.
@@ -132,9 +143,9 @@ def never_resting(rests: bytearray, targets: Sequence[int], ends: Sequence[int])
             else:
                 lost.append(number)
         if len(lost) == len(left):
-            return min(lost)
+            break
         left = lost
-    return None
+    return left
 
 
 @attrs.frozen(eq=False)
@@ -236,14 +247,20 @@ class _Table(dict[int, Arrows]):
         return found
 
 
-class _Entries(dict[int, Entry]):
-    """What may happen in a core: per bits of memory that are asked for, a table."""
+class Entries(dict[int, Entry]):
+    """
+    What may happen in a core: per bits of memory that are asked for, a table.
 
-    __slots__ = ("_deaf", "_masks", "cores")
+    Args:
+        cores: whose.
+        only: numbers of the commands that are looked at; None for all.
+    """
 
-    def __init__(self, cores: Cores) -> None:
+    __slots__ = ("_deaf", "_masks", "_only", "cores")
+
+    def __init__(self, cores: Cores, only: frozenset[int] | None = None) -> None:
         super().__init__()
-        self.cores = cores
+        self.cores, self._only = cores, only
         self._masks = [_touched(cores, command) for command in cores.network.commands]
         # What does not change the core is the same in all cores where it can happen.
         self._deaf: dict[tuple[int, ...], _Table] = {}
@@ -251,6 +268,8 @@ class _Entries(dict[int, Entry]):
     def __missing__(self, core: int) -> Entry:
         groups: dict[int, list[Option]] = {}
         for option in self.cores.options(core):
+            if self._only is not None and option.command not in self._only:
+                continue
             groups.setdefault(self._masks[option.command], []).append(option)
         found = self[core] = tuple((mask, self._table(core, x)) for mask, x in groups.items())
         return found
@@ -298,7 +317,8 @@ class _Search:
         self.transitions = 0
         self.depth = 0
         self.breaches: dict[tuple[str, str], Breach] = {}
-        self._entries = _Entries(cores)
+        self._entries = Entries(cores)
+        self._livelock = Livelock(lambda number: cores.resting(self.nodes[number] >> cores.width))
 
     def run(self) -> bool:
         """Whether the search came to its end."""
@@ -311,7 +331,16 @@ class _Search:
             if not self._expand(level):
                 self.depth += len(self.nodes) > start
                 return False
+            if self.first_only and self._lost_already():
+                return False
         return True
+
+    def _lost_already(self) -> bool:
+        """Keep the nearest livelock, where it is known before all is."""
+        lost = self._livelock.nearest(len(self.nodes), self.targets, self.ends)
+        if lost is not None:
+            self.breaches["I4", ""] = Breach("I4", "", LIVELOCK, self._trace(lost))
+        return lost is not None
 
     def _expand(self, level: range) -> bool:
         """Take every arrow of every node of one level; False if that is enough."""
@@ -351,8 +380,7 @@ class _Search:
         states, waiting = len(self.nodes), len(self.nodes) - len(self.ends)
         if self.progress is not None:
             self.progress(states, self.transitions, waiting, self.depth)
-        cores = len(self.cores.codes) * self.cores.size * _CORE_FIELD
-        if states * _STATE + len(self.targets) * _MOVE + cores > self.memory:
+        if taken_up(states, len(self.targets), self.cores) > self.memory:
             self.short_of = "memory"
         return not self.short_of
 

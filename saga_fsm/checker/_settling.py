@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from saga_fsm.checker._actions import Action
 from saga_fsm.checker._bdd import Diagrams, Set
@@ -26,6 +26,12 @@ class Settling:
         self.tick = tick
         self.taken: set[int] = set()
         self._untaken: dict[int, list[tuple[int, Set]]] = {}
+        # States in which an internal command that writes what all share is enabled: they wait.
+        self.waiting: Set = diagrams.false
+        self._calls: Set = diagrams.false
+        for action in internal:
+            if action.shared:
+                self._calls |= action.guard
 
     def note(self, action: Action, states: Set) -> None:
         """The rows of an action that these states take."""
@@ -55,6 +61,29 @@ class Settling:
                     todo.append(x)
                     due.add(x)
         return states
+
+    def quiet(self, states: Set, wakes: Iterable[int]) -> Set:
+        """What is quiet when each part has settled; what all parts will hear waits for them."""
+        states = self.settled(states, wakes, shared=False)
+        calling = states & self._calls
+        if calling == self.diagrams.false:
+            return states
+        self.waiting |= calling
+        return states & ~calling
+
+    def heard(self) -> Iterator[Set]:
+        """What all parts hear, until nothing waits: the quiet states that come of it."""
+        false = self.diagrams.false
+        while self.waiting != false:
+            for action in self.internal:
+                if not action.shared:
+                    continue
+                here = self.waiting & action.guard
+                if here == false:
+                    continue
+                self.waiting &= ~here
+                _, moved, woken = self.moved(here, action)
+                yield self.quiet(moved, woken)
 
     def moved(self, states: Set, action: Action) -> tuple[Set, Set, list[int]]:
         """The states after one of them, and of its rivals where they are enabled beside it."""

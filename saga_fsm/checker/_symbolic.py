@@ -3,8 +3,9 @@ Search by sets of states: what no engine can enumerate, proved by binary decisio
 
 The reading is the settled one: a set holds quiet states only; a command is applied to it, then the
 internal commands, until none is enabled. On a confluent table (each that the compiler makes) any
-order of these gives the same. Where two that are enabled contradict each other, which only a
-tampered table has, both orders are taken: more states than one order has, never fewer.
+order of these gives the same. A tampered one may enable two that contradict each other: where this
+is seen while sets settle, both are taken, so there may be more states than the one order has that
+other engines follow. That is no proof that each order there is was taken.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from collections.abc import Iterator
 import attrs
 
 from saga_fsm.checker._actions import Action, Actions
-from saga_fsm.checker._bdd import NAMES, Diagrams, Set
+from saga_fsm.checker._bdd import NAMES, NODE, Diagrams, Set
 from saga_fsm.checker._cores import state_of
+from saga_fsm.checker._counting import local_values, moves
+from saga_fsm.checker._driving import Driving
+from saga_fsm.checker._leaps import Leaps
 from saga_fsm.checker._rings import Rings
 from saga_fsm.checker._settling import Settling
 from saga_fsm.checker._traces import Breach
@@ -25,10 +29,10 @@ from saga_fsm.ports import Progress
 from saga_fsm.product import Forbidden, Network
 
 
-# A node of either library, with its share of the tables, in bytes.
-_NODE = {"cudd": 64, "autoref": 400}
 # The largest product of nodes and commands for which moves are counted.
-_COUNTABLE = 20_000_000
+_COUNTABLE = 400_000_000
+# What one operation on one node takes.
+_SLOWER = {"cudd": 1, "autoref": 10}
 _LIVELOCK = "from here the run can never come to rest"
 
 
@@ -72,11 +76,12 @@ class Proved:
     shortest: bool
 
 
-def explore_symbolically(
+def explore_symbolically(  # noqa: PLR0913 - what is searched, and how far
     network: Network,
     *,
     limit: int | None = None,
     memory: int | None = None,
+    work: int | None = None,
     progress: Progress | None = None,
     backend: str | None = None,
 ) -> Proved:
@@ -87,6 +92,8 @@ def explore_symbolically(
         network: machine and environment.
         limit: the largest number of live nodes; over it the search is not complete.
         memory: the largest number of bytes of diagrams, likewise.
+        work: the largest number of operations times live nodes, likewise, for CUDD; pure Python,
+            which is slower, has less. A bound of time that is the same on each machine.
         progress: is told of it now and then; it counts nodes where others count states.
         backend: "cudd" or "autoref"; None for the faster one that is there.
 
@@ -95,13 +102,15 @@ def explore_symbolically(
         ValueError: an unknown backend.
     """
     diagrams = Diagrams(network, backend=backend, memory=memory)
+    if work is not None:
+        work //= _SLOWER[diagrams.backend]
     nodes = [] if limit is None else [limit]
     if memory is not None:
-        nodes.append(max(1, memory // _NODE[diagrams.backend]))
+        nodes.append(max(1, memory // NODE[diagrams.backend]))
     exploring: _Exploring | None = None
     complete = interrupted = False
     try:
-        exploring = _Exploring(Actions(diagrams), min(nodes, default=None), progress)
+        exploring = _Exploring(Actions(diagrams), min(nodes, default=None), progress, work)
         exploring.run()
         complete = True
     except KeyboardInterrupt:
@@ -124,20 +133,34 @@ class _Meter:
     It does not know the search: diagrams in a cycle would outlive the library that holds them.
     """
 
-    def __init__(self, diagrams: Diagrams, limit: int | None, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        diagrams: Diagrams,
+        limit: int | None,
+        progress: Progress | None,
+        work: int | None = None,
+    ) -> None:
         self.diagrams = diagrams
+        self.work = work
         self.limit = limit
         self.progress = progress
-        self.applied = 0
+        self.applied = self.due = 0
 
     def tick(self) -> None:
         """One more action is applied."""
         self.applied += 1
-        if self.applied % 64:
+        if self.applied < self.due:
             return
+        # To count nodes is dear: the more is done, the more rarely.
+        ahead = max(8, self.applied // 4)
+        self.due += ahead
         nodes = self.diagrams.live()
         if self.limit is not None and nodes > self.limit:
             raise _Over
+        if self.work is not None:
+            self.work -= nodes * ahead
+            if self.work < 0:
+                raise _Over
         if self.progress is not None:
             self.progress(nodes, self.applied, 0, 0)
 
@@ -146,25 +169,26 @@ class _Exploring:
     """One search: the states found, and what is left to settle."""
 
     def __init__(
-        self, actions: Actions, limit: int | None = None, progress: Progress | None = None
+        self,
+        actions: Actions,
+        limit: int | None = None,
+        progress: Progress | None = None,
+        work: int | None = None,
     ) -> None:
         diagrams = actions.diagrams
         self.diagrams = diagrams
         self.network = diagrams.network
         self.limit = limit
         self.found: Set = diagrams.point(self.network.initial)
-        # States in which an internal command that writes what all share is enabled: they wait.
-        self.waiting: Set = diagrams.false
-        self.meter = _Meter(diagrams, limit, progress)
+        self.meter = _Meter(diagrams, limit, progress, work)
         self.breaches: dict[tuple[str, str], Breach] = {}
         self.transitions: int | None = None
         self.shortest = True
         self.actions = actions
         self.settling = Settling(diagrams, actions.internal, self.meter.tick)
-        self._calls: Set = diagrams.false
-        for action in actions.internal:
-            if action.shared:
-                self._calls |= action.guard
+        self.leaps = Leaps(actions)
+        # By part: what was found when nothing more came of it.
+        self.complete: dict[str, Set] = {}
         self._target: Set = None
         self.trail: list[Set] = []
         self._inside = _parts_of(self.network)
@@ -172,6 +196,7 @@ class _Exploring:
     def run(self) -> None:
         """All of it: the states, what is broken in them, and whether each can come to rest."""
         self._saturate("")
+        self.note_rows()
         self._count_transitions()
         self._look()
         self._rest()
@@ -182,11 +207,10 @@ class _Exploring:
         """Everything that what is in this part can do, until nothing is new."""
         own = self._of(path)
         if path not in self._inside:
-            again = True
-            while again:
-                again = False
-                for action in own:
-                    again |= self._fire(action)
+            while self.complete.get(path) != self.found:
+                self.complete[path] = self.found
+                for action in self._left(path):
+                    self._fire(action)
             return
         self._saturate_inside(path)
         again = True
@@ -213,6 +237,21 @@ class _Exploring:
             # Forwards runs go down the saga, the undo comes back up.
             inside = inside[::-1]
 
+    def _left(self, path: str) -> list[Action]:
+        """Let a part do all that it can do by itself; what is left for single steps."""
+        leap = None if self._target is not None else self.leaps.of(path)
+        if leap is None:
+            return self._of(path)
+        self.meter.tick()
+        now = self.diagrams.leapt(self.found, leap.relation, leap.bits)
+        if now & leap.clash != self.diagrams.false:
+            self.leaps.deny(path)
+            return self._of(path)
+        for action in leap.inner.values():
+            self.settling.note(action, now)
+        self._add(self.settling.quiet(now & ~leap.stirs, leap.wakes))
+        return leap.left
+
     def _fire(self, action: Action) -> bool:
         """Apply an action to all that was found; whether something is new."""
         self.meter.tick()
@@ -221,16 +260,8 @@ class _Exploring:
             return False
         self.settling.note(action, self.found)
         if action.wakes:
-            return self._keep(self.settling.settled(now, action.wakes, shared=False))
+            now = self.settling.quiet(now, action.wakes)
         return self._add(now)
-
-    def _keep(self, states: Set) -> bool:
-        """What is quiet is found; what all parts will hear waits for them."""
-        calling = states & self._calls
-        if calling != self.diagrams.false:
-            self.waiting |= calling
-            states &= ~calling
-        return self._add(states)
 
     def _add(self, states: Set) -> bool:
         before = self.found
@@ -246,29 +277,22 @@ class _Exploring:
     def _heard(self) -> bool:
         """What all parts hear, until nothing waits; whether something is new."""
         new = False
-        while self.waiting != self.diagrams.false:
-            for action in self.actions.internal:
-                if not action.shared:
-                    continue
-                here = self.waiting & action.guard
-                if here == self.diagrams.false:
-                    continue
-                self.waiting &= ~here
-                _, moved, woken = self.settling.moved(here, action)
-                settled = self.settling.settled(moved, woken, shared=False)
-                new |= self._keep(settled)
+        for states in self.settling.heard():
+            new |= self._add(states)
         return new
+
+    def note_rows(self) -> None:
+        """The rows of commands that are taken; a leap does not tell them apart."""
+        for actions in self.actions.by_path.values():
+            for action in actions:
+                self.settling.note(action, self.found)
 
     # ------------------------------------------------------------------ what is wrong
 
     def _count_transitions(self) -> None:
         nodes = self.diagrams.size(self.found)
         if nodes * len(self.network.commands) <= _COUNTABLE:
-            count = self.diagrams.count
-            self.transitions = sum(
-                count(self.found & self.diagrams.guard(command.guard))
-                for command in self.network.commands
-            )
+            self.transitions = moves(self.diagrams, self.found)
 
     def _look(self) -> None:
         """Each breach, and a run to it."""
@@ -316,7 +340,9 @@ class _Exploring:
             yield here & ~clean
 
     def _rest(self) -> None:
-        """I4: from every state a run can still come to rest (AG EF rest), found backwards."""
+        """I4: from every state a run can still come to rest (AG EF rest)."""
+        if Driving(self.leaps, self.settling, self._inside).rest(self.found):
+            return
         diagrams, false = self.diagrams, self.diagrams.false
         rests = self.found & diagrams.guard(self.network.rest)
         plain = [x for path in sorted(self.actions.by_path) for x in self.actions.by_path[path]]
@@ -340,16 +366,9 @@ class _Exploring:
     def proved(self, *, complete: bool, interrupted: bool) -> Proved:
         """What was seen until now."""
         diagrams = self.diagrams
-        reached = []
-        for v in range(len(self.network.machine.automata)):
-            codes = self.network.fields[v].codes
-            reached.append(
-                frozenset(
-                    code
-                    for x, code in enumerate(codes)
-                    if self.found & diagrams.literal(v, frozenset({x})) != diagrams.false
-                )
-            )
+        automata = range(len(self.network.machine.automata))
+        values = local_values(diagrams, self.found, automata)
+        reached = [frozenset(self.network.fields[v].codes[x] for x in values[v]) for v in automata]
         return Proved(
             states=diagrams.count(self.found),
             transitions=self.transitions,

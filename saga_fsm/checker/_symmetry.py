@@ -1,5 +1,5 @@
 """
-Branches that are alike up to names, and a search that looks at one order of them only.
+Branches that are alike up to names.
 
 That they are alike is seen on the network itself: swapping two of them maps its commands, internal
 commands, what is forbidden and its rest to themselves. So nothing of the compiler is assumed.
@@ -7,13 +7,11 @@ commands, what is forbidden and its rest to themselves. So nothing of the compil
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TypeAlias
 
-from saga_fsm.product import Command, Guard, Network, Values
+from saga_fsm.product import Command, Guard, Network
 
 
 # The fields of one branch, in an order that is the same for all that are like it.
@@ -86,45 +84,6 @@ def _guard(guard: Guard, swapped: Swap) -> frozenset[tuple[int, frozenset[int]]]
 def _command(command: Command, swapped: Swap) -> tuple[object, ...]:
     update = frozenset((swapped.get(f, f), x) for f, x in command.update)
     return _guard(command.guard, swapped), update, command.row >= 0
-
-
-class Orbits:
-    """
-    States up to the order of branches that are alike.
-
-    Args:
-        groups: of branches, any two of which can be swapped.
-    """
-
-    def __init__(self, groups: Sequence[Sequence[Branch]]) -> None:
-        self.groups = groups
-
-    def first(self, values: Values) -> Values:
-        """The state that stands for all with the same branches in any order."""
-        found = list(values)
-        for group in self.groups:
-            for branch, inside in zip(group, sorted(self._inside(values, group)), strict=True):
-                for f, x in zip(branch, inside, strict=True):
-                    found[f] = x
-        return tuple(found)
-
-    def size(self, values: Values) -> int:
-        """For how many states one stands."""
-        size = 1
-        for group in self.groups:
-            size *= math.factorial(len(group))
-            for times in Counter(self._inside(values, group)).values():
-                size //= math.factorial(times)
-        return size
-
-    def swaps(self) -> Iterator[Swap]:
-        """Swaps of neighbours: all others are made of them."""
-        for group in self.groups:
-            for one, other in itertools.pairwise(group):
-                yield swap(one, other)
-
-    def _inside(self, values: Values, group: Sequence[Branch]) -> list[Values]:
-        return [tuple(values[f] for f in branch) for branch in group]
 
 
 def rows_alike(network: Network, swapped: Swap) -> dict[int, set[int]]:

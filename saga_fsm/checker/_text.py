@@ -19,6 +19,7 @@ _CUT = {
     "found": ("the search ended where something was found", "engine='explicit'"),
     "memory": ("the search takes more than {0.memory:,} bytes", "a larger memory="),
 }
+_LONGER = "a shorter run may be: the search for the shortest was cut short"
 # How the message of a missing promise begins.
 PROMISE = "the participant of "
 # How the rule of a property begins.
@@ -43,7 +44,9 @@ def lines_of(report: Report) -> Iterator[str]:
         runs = report.together
         shared = ", ".join(runs.shared) or "nothing"
         text = f"{', '.join(runs.runs)}: {runs.verdict}, {runs.states:,} states; shared: {shared}"
-        yield from wrapped("  together: ", f"{text}; countermeasures in report.together")
+        if runs.clashes:
+            text += "; each countermeasure with its run: print(report.together)"
+        yield from wrapped("  together: ", text)
     if report.without:
         yield f"  left out: {', '.join(report.without)}: never called safe"
     if report.interrupted:
@@ -64,7 +67,7 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
         first = group[0]
         if first.path is None:
             yield from _said(group)
-            yield from noted(first.notes)
+            yield from noted(first)
             continue
         if (first.rule, first.path) in shown:
             continue
@@ -75,12 +78,14 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
         # What a user has asked is answered in full.
         full = full or first.rule.startswith(PROPERTY)
         yield from run_of(first.path) if full else [f"     replay: {first.path.encode()}"]
-        yield from noted(first.notes)
+        yield from noted(first)
 
 
-def noted(notes: Sequence[str]) -> Iterator[str]:
-    """What is to be seen on a run."""
-    for note in notes:
+def noted(finding: Finding) -> Iterator[str]:
+    """What is to be seen on its run."""
+    if not finding.shortest:
+        yield f"     {_LONGER}"
+    for note in finding.notes:
         yield from wrapped("     ", note)
 
 

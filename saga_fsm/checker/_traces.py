@@ -14,12 +14,22 @@ from saga_fsm.product import LOCK, Network, Values, hidden
 
 @attrs.frozen
 class Breach:
-    """A rule that is broken, and a shortest run to it."""
+    """
+    A rule that is broken, and a run to it.
+
+    Args:
+        rule: its name.
+        step: path of the step.
+        message: one sentence.
+        path: the run.
+        shortest: whether no shorter run can be; False where the search for one was cut short.
+    """
 
     rule: str
     step: str
     message: str
     path: Path
+    shortest: bool = True
 
 
 def trace(network: Network, states: Sequence[Values]) -> Path:

@@ -1,7 +1,10 @@
-"""Where predicates hold: each asked once for all states that look the same to it."""
+"""Where predicates hold: atoms asked of all states at once, functions of all that look the same."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import reduce
+from operator import and_, or_
 from typing import TypeAlias
 
 import numpy as np
@@ -11,7 +14,8 @@ from saga_fsm.checker._cores import Core, Cores, Node
 from saga_fsm.checker._search import Graph
 from saga_fsm.machine import Status
 from saga_fsm.properties import Predicate, View
-from saga_fsm.properties._predicates import truth
+from saga_fsm.properties._atoms import Atom
+from saga_fsm.properties._predicates import Cube, Either, Joined, Not, truth
 from saga_fsm.properties._view import Terms
 
 
@@ -48,8 +52,9 @@ class Truths:
     """
     What predicates say of the states of a graph.
 
-    A predicate sees a core, and of the world's memory what it asks for. So it is called once for a
-    core and these bits, not for each state.
+    An atom is a guard, which is looked up for all states at once. A function sees a core, and of
+    the world's memory what it asks for: it is called once for a core and these bits, not for each
+    state.
 
     Args:
         graph: whose states.
@@ -67,6 +72,7 @@ class Truths:
         width, nodes = graph.cores.width, graph.nodes
         self._cores = np.fromiter((node >> width for node in nodes), np.int64, len(nodes))
         self._distinct, self._first = np.unique(self._cores, return_index=True)
+        self._columns: dict[int, npt.NDArray[np.int64]] = {}
 
     def of(self, predicate: Predicate) -> Flags:
         """
@@ -82,6 +88,43 @@ class Truths:
         return known[1]
 
     def _all(self, predicate: Predicate) -> Flags:
+        if all(isinstance(leaf, Atom) for leaf in predicate.leaves()):
+            return self._at_once(predicate)
+        return self._called(predicate)
+
+    def _at_once(self, predicate: Predicate) -> Flags:
+        """What is made of atoms alone: nobody minds in which order they are asked."""
+        if isinstance(predicate, Not):
+            return ~self._at_once(predicate.part)
+        if isinstance(predicate, Joined):
+            join = or_ if isinstance(predicate, Either) else and_
+            return reduce(join, map(self._at_once, predicate.parts))
+        assert isinstance(predicate, Atom)  # noqa: S101 - there is nothing else
+        found = np.zeros(len(self.graph.nodes), np.bool_)
+        for cube in predicate.cubes(self.terms):
+            found |= reduce(and_, self._literals(cube), ~np.zeros(len(found), np.bool_))
+        return found
+
+    def _literals(self, cube: Cube) -> Iterator[Flags]:
+        for f, allowed in cube.items():
+            every = len(self.terms.network.fields[f].values)
+            table = np.array([x in allowed for x in range(every)], np.bool_)
+            yield table[self._column(f)]
+
+    def _column(self, f: int) -> npt.NDArray[np.int64]:
+        """The value of a field, state by state."""
+        known = self._columns.get(f)
+        if known is None:
+            cores, count = self.graph.cores, len(self.graph.nodes)
+            if f < cores.size:
+                known = np.array([codes[f] for codes in cores.codes], np.int64)[self._cores]
+            else:
+                values = (cores.of(node, f) for node in self.graph.nodes)
+                known = np.fromiter(values, np.int64, count)
+            self._columns[f] = known
+        return known
+
+    def _called(self, predicate: Predicate) -> Flags:
         nodes, reader = self.graph.nodes, self._reader
         by_core = np.zeros(len(self.graph.cores.codes), np.int8)
         masks: dict[int, int] = {}

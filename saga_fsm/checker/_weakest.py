@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Any
 
 from saga_fsm.checker._aimed import aimed
-from saga_fsm.checker._replayed import Breach, TooLargeError, broken_by, first_breach
+from saga_fsm.checker._replayed import Breach, TooLargeError, broken_by, first_breach, nearest
 from saga_fsm.checker._report import Finding
 from saga_fsm.checker._slices import Shape, shapes
 from saga_fsm.checker._text import PROMISE, plain
@@ -95,7 +95,7 @@ class Needs:
         By step name and promise: each that is missing, with the shortest run that shows why.
 
         The saga's own table, and participants that keep all that is declared or required but this
-        one promise.
+        one promise. In a large saga a run may be longer than the shortest; it says so.
         """
         found = {}
         for name, flags in self.missing.items():
@@ -104,7 +104,14 @@ class Needs:
                 if breach is not None:
                     placed = self._layout.steps[self._paths[name][0]]
                     message = _sentence(placed, name, flag, breach)
-                    found[name, flag] = Finding(breach.rule, "error", name, message, breach.path)
+                    found[name, flag] = Finding(
+                        breach.rule,
+                        "error",
+                        name,
+                        message,
+                        breach.path,
+                        shortest=breach.shortest,
+                    )
         return found
 
     def _shown(self, name: str, flag: str) -> Breach | None:
@@ -114,14 +121,15 @@ class Needs:
         contract = Contract(**dict.fromkeys(every, True))
         # A later copy of the same shape comes to nothing sooner than the first.
         first = {self._shapes[path]: path for path in reversed(self._paths[name])}
-        runs = []
+        runs, decided = [], True
         for path in first.values():
-            run = aimed(layout, machine, path, contract)
+            found = aimed(layout, machine, path, contract)
+            decided = decided and found.decided
             kept = dict.fromkeys(layout.steps, GUARDED) | {path: contract}
-            breach = run and broken_by(layout, machine, run, kept)
+            breach = found.run and broken_by(layout, machine, found.run, kept)
             if breach:
                 runs.append(breach)
-        return min(runs, key=lambda breach: len(breach.path), default=None)
+        return nearest(runs, decided=decided)
 
 
 def _sentence(placed: PlacedStep, name: str, flag: str, breach: Breach) -> str:

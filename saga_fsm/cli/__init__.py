@@ -19,8 +19,10 @@ from saga_fsm.cli.draw import draw
 from saga_fsm.cli.export import export
 from saga_fsm.cli.faults import faults
 from saga_fsm.cli.forecast import forecast
+from saga_fsm.cli.interference import interference
 from saga_fsm.cli.run import run
-from saga_fsm.errors import MissingExtraError
+from saga_fsm.cli.runs import runs
+from saga_fsm.errors import MissingExtraError, StoreBrokenError, StoreUnavailableError
 
 
 __all__ = ["main", "saga_fsm"]
@@ -34,7 +36,12 @@ _ENVIRONMENT = 3
 @click.version_option(package_name="saga-fsm", prog_name="saga-fsm")
 @click.option("--traceback", is_flag=True, help="Show where an error came from.")
 def saga_fsm(*, traceback: bool) -> None:
-    """Sagas as explicit finite state machines."""
+    """
+    Sagas as explicit finite state machines.
+
+    TARGET is module:name or file.py:name. Exit status: 0 well, 1 findings or not complete, 2 wrong
+    use, 3 something is not installed or not reached, 4 stuck, 130 interrupted.
+    """
     click.get_current_context().obj = traceback
 
 
@@ -46,7 +53,9 @@ saga_fsm.add_command(draw)
 saga_fsm.add_command(export)
 saga_fsm.add_command(faults)
 saga_fsm.add_command(forecast)
+saga_fsm.add_command(interference)
 saga_fsm.add_command(run)
+saga_fsm.add_command(runs)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -60,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted\n  Start the command again to go on.", err=True)
         sys.exit(_INTERRUPTED)
-    except MissingExtraError as error:
+    except (MissingExtraError, StoreBrokenError, StoreUnavailableError) as error:
         click.echo(f"{error}", err=True)
         sys.exit(_ENVIRONMENT)
     except Exception as error:

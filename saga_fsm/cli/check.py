@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from saga_fsm.properties import Property
 
 _INTERRUPTED = 130
-_ENGINES: Final = ["auto", "scout", "explicit", "symmetric", "symbolic", "compose"]
+_ENGINES: Final = ["auto", "scout", "explicit", "symmetric", "reduced", "symbolic", "compose"]
 _TEST: Final = '''"""
 {saga}: what saga-fsm check found, tried on the real runner and on your own world.
 
@@ -53,17 +53,34 @@ def test_{name}():
 @click.command()
 @click.argument("target")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with a schema number.")
-@click.option("--engine", type=click.Choice(_ENGINES), default="auto", show_default=True)
-@click.option("--limit", type=click.IntRange(min=1), default=5_000_000, show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(_ENGINES),
+    default="auto",
+    show_default=True,
+    help="Who searches; auto takes what suits the size.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=5_000_000,
+    show_default=True,
+    help="The largest number of states.",
+)
 @click.option("--memory", type=click.IntRange(min=1), help="MiB that the search may take, about.")
 @click.option(
     "--property",
     "properties",
     multiple=True,
     metavar="MODULE:NAME",
-    help="A property, or a list of them, that is to hold besides; may be given several times.",
+    help="What is to hold besides, made by saga_fsm.properties: one, or a list. Repeatable.",
 )
-@click.option("--instances", type=click.IntRange(min=1), default=1, help="Runs of it at once.")
+@click.option(
+    "--instances",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Runs of it at once, that meet on what steps declare: reads=, writes=, locks=.",
+)
 @click.option(
     "--against",
     multiple=True,
@@ -95,7 +112,11 @@ def check(  # noqa: PLR0913 - one a switch
     picture: Path | None,
     test: Path | None,
 ) -> int:
-    """Check the saga at TARGET (module:name or file.py:name) under every fault."""
+    """
+    Check a saga under every fault. TARGET is module:name or file.py:name.
+
+    What each rule and word of the report means: python -c "import saga_fsm; help(saga_fsm.check)".
+    """
     from saga_fsm.checker import check as check_saga
 
     if picture is not None and picture.suffix not in {".svg", ".png", ".dot"}:
@@ -153,8 +174,15 @@ def _draw(report: Report, file: Path) -> int:
 def _write_test(report: Report, target: str, file: Path) -> None:
     from saga_fsm.testing.schedule import plan_of
 
-    # Of a property no world of the user's can say whether it holds.
-    found = [x for x in report.findings if x.path is not None and not x.rule.startswith("P:")]
+    # Of a property no world of the user's can say whether it holds, and runs of several sagas at
+    # once are not played.
+    found = [
+        x
+        for x in report.findings
+        if x.path is not None
+        and x.path.fingerprint == report.fingerprint
+        and not x.rule.startswith("P:")
+    ]
     if not found:
         click.echo(f"nothing was found that a test could replay: {file} is not written", err=True)
         return

@@ -26,7 +26,7 @@ _SHOPS: Final[dict[str, tuple[set[str], set[str]]]] = {
     help="Where the picture is written; a temporary folder unless said.",
 )
 def demo(*, folder: Path | None) -> None:
-    """Show the order saga, check it, run it to each outcome, attack it, and draw it."""
+    """Show, check, run, attack and draw an example."""
     # Kept: whoever sees the demo wants to look at the picture afterwards.
     folder = folder or Path(mkdtemp(prefix="saga-fsm-demo-"))
     from saga_fsm.checker import check

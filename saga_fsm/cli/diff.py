@@ -15,7 +15,7 @@ from saga_fsm.cli.target import load
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with a schema number.")
 @click.option("--limit", type=click.IntRange(min=1), default=500_000, show_default=True)
 def diff(*, old: str, new: str, renamed: tuple[str, ...], as_json: bool, limit: int) -> int:
-    """Compare two versions of a saga, each module:name or file.py:name."""
+    """Say which runs of OLD may go on under NEW. Each is module:name or file.py:name."""
     from saga_fsm.upgrade import diff as diff_sagas
 
     names = dict(_pair(one) for one in renamed)

@@ -26,7 +26,7 @@ _FORMS = ("svg", "png", "dot", "mmd")
 def draw(
     *, target: str, output: Path | None, view: str | None, text: str | None, theme: str
 ) -> int:
-    """Draw the saga at TARGET (module:name or file.py:name) as .svg, .png, .dot or .mmd."""
+    """Draw a saga as .svg, .png, .dot or .mmd. TARGET is module:name or file.py:name."""
     from saga_fsm.drawing import draw as draw_saga
     from saga_fsm.drawing import to_mermaid
     from saga_fsm.errors import NoTransitionError

@@ -20,7 +20,29 @@ if TYPE_CHECKING:
 _SCHEMA = 1
 
 
-@click.command()
+_HELP = """
+Write a saga's machine for another tool. TARGET is module:name or file.py:name.
+
+transitions: JSON that transitions.Machine(**json.load(file)) takes; the flattened machine.
+mermaid: the flow, for a forge that shows Mermaid. json: the table, row by row.
+
+These three write what `check` searches, the machine beside every fault, for a model checker of
+another house to repeat; each state of theirs is one of ours, and their heads say more:
+
+\b
+promela, for Spin: apt install spin gcc
+  saga-fsm export TARGET --to promela -o m.pml
+  spin -a m.pml && gcc -O2 -DNOREDUCE -DSAFETY -o pan pan.c && ./pan -m1000000
+  spin -t m.pml    # the run to what was broken
+murphi, for Rumur: apt install rumur gcc
+  saga-fsm export TARGET --to murphi -o m.m
+  rumur --deadlock-detection stuck -o m.c m.m && gcc -O2 -march=native -o m m.c -lpthread
+  ./m
+tla, for TLC: the text is not machine-checked by us
+"""
+
+
+@click.command(help=_HELP)
 @click.argument("target")
 @click.option(
     "--to",
@@ -30,26 +52,7 @@ _SCHEMA = 1
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="FILE")
 def export(*, target: str, form: str, output: Path | None) -> int:
-    r"""
-    Write the machine of the saga at TARGET (module:name or file.py:name) for another tool.
-
-    transitions: JSON that transitions.Machine(**json.load(file)) takes; the flattened machine.
-    mermaid: the flow, for a forge that shows Mermaid. json: the table, row by row.
-
-    These three write what `check` searches, the machine beside every fault, for a model checker of
-    another house to repeat; each state of theirs is one of ours, and their heads say more:
-
-    \b
-    promela, for Spin: apt install spin gcc
-      saga-fsm export TARGET --to promela -o m.pml
-      spin -a m.pml && gcc -O2 -DNOREDUCE -DSAFETY -o pan pan.c && ./pan -m1000000
-      spin -t m.pml    # the run to what was broken
-    murphi, for Rumur: apt install rumur gcc
-      saga-fsm export TARGET --to murphi -o m.m
-      rumur --deadlock-detection stuck -o m.c m.m && gcc -O2 -march=native -o m m.c -lpthread
-      ./m
-    tla, for TLC: the text is not machine-checked by us
-    """
+    """Write a saga's machine for another tool."""
     text = _WRITERS[form](load(target))
     if output is None:
         click.echo(text.rstrip("\n"))

@@ -37,7 +37,7 @@ def faults(  # noqa: PLR0913 - one a switch
     plan: str | None,
     as_json: bool,
 ) -> int:
-    """Attack the saga at TARGET (module:name or file.py:name) at every transition: it is run."""
+    """Run a saga with faults at every transition. TARGET is module:name or file.py:name."""
     saga = load(target)
     case: dict[str, Any] = {
         "world": None if world is None else load_named(world),

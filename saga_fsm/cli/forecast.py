@@ -40,7 +40,7 @@ _ASSUMED = (
 def forecast(
     *, target: str, file: Path | None, as_json: bool, limit: int, written: Path | None
 ) -> int:
-    """Forecast how runs of the saga at TARGET (module:name or file.py:name) end."""
+    """Forecast how runs of a saga end. TARGET is module:name or file.py:name."""
     from saga_fsm.quant import forecast as forecast_saga
     from saga_fsm.quant import template
 

@@ -19,49 +19,27 @@ def read_input(saga: Saga[Any, Any, Any], text: str | None) -> Any:
     Raises:
         click.UsageError: it is not JSON, or does not fit that type.
     """
-    from cattrs.errors import BaseValidationError
-    from cattrs.preconf.json import make_converter
-
-    from saga_fsm.definition.inputs import input_type
+    from saga_fsm.codec import JsonCodec, told, type_of_input
 
     if text is None:
         return None
+    wanted = type_of_input(saga)
     try:
-        value = json.loads(text)
+        return JsonCodec(forbid_extra_keys=True).decode(text, wanted)
     except json.JSONDecodeError as error:
         message = f"--input is not JSON: {error}. Quote it, as in --input '{{\"total\": 3}}'."
         raise click.UsageError(message) from error
-    wanted = input_type(saga)
-    if wanted is Any:
-        return value
-    try:
-        return make_converter(forbid_extra_keys=True).structure(value, wanted)
-    except (BaseValidationError, TypeError, ValueError, KeyError) as error:
+    except Exception as error:
         name = getattr(wanted, "__name__", str(wanted))
-        message = f"--input does not fit {name}: {_why(error)}. Give {_fields(wanted)}."
+        message = f"--input does not fit {name}: {told(error)}. Give {_fields(wanted)}."
         raise click.UsageError(message) from error
 
 
 def shown(value: Any) -> str:
     """Give one JSON object for reading, not for storing: what JSON does not know is its text."""
-    from cattrs.preconf.json import make_converter
+    from saga_fsm.codec import shown as tree_of
 
-    converter = make_converter()
-
-    def text(odd: Any) -> Any:
-        plain = converter.unstructure(odd)
-        return str(odd) if plain is odd else plain
-
-    return json.dumps(value, default=text)
-
-
-def _why(error: BaseException) -> str:
-    from cattrs import transform_error
-
-    try:
-        return "; ".join(transform_error(error))
-    except Exception:  # noqa: BLE001 - a message that cannot be made prettier is still a message
-        return str(error) or type(error).__name__
+    return json.dumps(tree_of(value))
 
 
 def _fields(wanted: Any) -> str:

@@ -1,4 +1,4 @@
-"""``saga-fsm run TARGET``: one run in memory; 0 completed, 1 compensated, 4 stuck."""
+"""``saga-fsm run TARGET``: one run, with progress; 0 completed, 1 compensated, 4 stuck."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from saga_fsm.cli.inputs import read_input, shown
+from saga_fsm.cli.journal import opened
 from saga_fsm.cli.target import load, load_named
 
 
@@ -24,11 +25,22 @@ _EXIT = {"completed": 0, "compensated": 1, "stuck": 4}
 @click.option("--input", "text", help="The saga's input, as JSON.")
 @click.option("--services", help="module:factory, called without arguments, for ctx.services.")
 @click.option("--id", "run_id", help="The run's id, the first part of every key.")
+@click.option("--journal", "url", metavar="URL", help="Keep it: sqlite:///FILE, postgresql://...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with a schema number.")
-def run(
-    *, target: str, text: str | None, services: str | None, run_id: str | None, as_json: bool
+def run(  # noqa: PLR0913 - one option a fact
+    *,
+    target: str,
+    text: str | None,
+    services: str | None,
+    run_id: str | None,
+    url: str | None,
+    as_json: bool,
 ) -> int:
-    """Run the saga at TARGET (module:name or file.py:name) in memory: its actions are called."""
+    """
+    Run a saga: its actions are called. TARGET is module:name or file.py:name.
+
+    With --journal it is kept, and the same command with the same --id goes on with it.
+    """
     from saga_fsm.runner import run as run_saga
 
     saga = load(target)
@@ -36,7 +48,10 @@ def run(
     world = None if services is None else load_named(services)()
     # Who waits at a terminal sees how far it is; a pipe gets the outcome only.
     observer = _told if sys.stderr.isatty() else None
-    outcome = run_saga(saga, value, services=world, run_id=run_id, observer=observer)
+    journal = None if url is None else opened(url, make=True)
+    outcome = run_saga(
+        saga, value, services=world, journal=journal, run_id=run_id, observer=observer
+    )
     click.echo(_json(outcome) if as_json else _text(outcome))
     return _EXIT[outcome.status.value]
 

@@ -15,6 +15,9 @@ import click
 if TYPE_CHECKING:
     from saga_fsm.definition import Saga
 
+# On a module that was read from a file: which, and as of when.
+_READ = "__saga_fsm_read__"
+
 
 def load(target: str) -> Saga[Any, Any, Any]:
     """
@@ -67,10 +70,17 @@ def _module(place: str) -> ModuleType:
     if not path.is_file():
         message = f"there is no file {place}. Give its path from here."
         raise click.UsageError(message)
+    # Two targets in one file mean one module: else a step would be another in each.
+    there = path.resolve()
+    known = sys.modules.get(path.stem)
+    if getattr(known, _READ, None) == (there, there.stat().st_mtime_ns):
+        assert known is not None  # noqa: S101 - it has the mark
+        return known
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None  # noqa: S101 - a .py file always has one
     assert spec.loader is not None  # noqa: S101 - as above
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
+    setattr(module, _READ, (there, there.stat().st_mtime_ns))
     spec.loader.exec_module(module)
     return module

@@ -3,16 +3,17 @@ From a saga to its machine.
 
 One small automaton per step and per block's control; sequence and parallel are wiring, in the
 guards. No block is ever multiplied out: n steps give O(n) rows. What the rows mean is said in
-``saga_fsm.machine``; which rows there are is ``_steps`` (one step) and ``_scopes`` (blocks, scopes,
-the point of no return, deadline and cancel).
+``saga_fsm.machine``; which automata there are is ``_automata``, which rows is ``_steps`` (one step)
+and ``_scopes`` (blocks, scopes, the point of no return, deadline and cancel).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from saga_fsm.compiler._automata import Automata
 from saga_fsm.compiler._order import Order
-from saga_fsm.compiler._scopes import Network
+from saga_fsm.compiler._scopes import Rows
 from saga_fsm.definition.layout import Layout, check_saga, lay_out
 from saga_fsm.definition.saga import Saga
 from saga_fsm.errors import DuplicateStepError
@@ -45,11 +46,10 @@ def compile_saga(saga: Saga[Any, Any]) -> Machine:
 
 def compile_layout(layout: Layout) -> Machine:
     """The machine of a layout, whatever contracts it stands under."""
-    network = Network(layout)
-    network.add_scope(layout.root)
-    network.wire_scope(layout.root)
-    automata, rows = network.table.pruned()
-    machine = Machine(layout.saga.name, automata, rows, network.forks)
+    made = Automata(layout)
+    Rows(made).wire_scope(layout.root)
+    automata, rows = made.table.pruned()
+    machine = Machine(layout.saga.name, automata, rows, made.forks)
     if len(machine.index) != len(machine.automata):
         raise _duplicate(layout.saga.name, [automaton.path for automaton in automata])
     return machine

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from saga_fsm.compiler._automata import Automata, Unit, stop_path, stops
 from saga_fsm.compiler._order import Order
-from saga_fsm.compiler._steps import StepRows, owed_by_step, traits_of_step
-from saga_fsm.compiler._table import Table, one_of
+from saga_fsm.compiler._steps import StepRows
+from saga_fsm.compiler._table import one_of
 from saga_fsm.definition.kinds import Kind
 from saga_fsm.definition.layout import (
-    ROOT,
-    Layout,
     Placed,
     PlacedAlternatives,
     PlacedChoice,
@@ -19,12 +18,9 @@ from saga_fsm.definition.layout import (
     PlacedScope,
     PlacedStep,
 )
-from saga_fsm.machine import Compensate, Decide, Effect, Expand, Refused, SetTimer
 from saga_fsm.machine import _alphabet as a
-from saga_fsm.machine._table import Fork, Literal, Update
+from saga_fsm.machine._table import Literal, Update
 
-
-Unit = PlacedStep | PlacedScope
 
 _RUNNING = one_of(a.SCOPE_RUNNING)
 _COMMITTED = one_of(a.SCOPE_COMMITTED)
@@ -35,122 +31,18 @@ _ALL = frozenset(range(a.FIRST_LABEL))
 _NOT_FLIGHT = _ALL - a.FLIGHT
 
 
-def stop_path(scope: str) -> str:
-    """Where the deadline (and, for the root, cancel) of a scope is decided."""
-    return "@stop" if scope == ROOT else f"{scope}/@stop"
+class Rows:
+    """
+    The second walk through a layout: the rows of its automata.
 
+    Args:
+        automata: what the first walk has made.
+    """
 
-class Network:
-    """One compilation: walks the layout twice, first for the automata, then for the rows."""
-
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
-        self.table = Table()
-        self.pivots: list[PlacedStep] = []
-        self.forks: list[Fork] = []
-        # Per scope: its units, and its choice and each blocks, in definition order.
-        self.units: dict[str, list[Unit]] = {path: [] for path in layout.scopes}
-        self.deciding: dict[str, list[PlacedChoice | PlacedEach]] = {
-            path: [] for path in layout.scopes
-        }
-
-    # ------------------------------------------------------------------ automata
-
-    def add_scope(self, scope: PlacedScope) -> None:
-        owed: dict[int, Effect] = {}
-        if scope.deadline is not None:
-            timer = SetTimer(stop_path(scope.path))
-            owed = {a.SCOPE_RUNNING: timer, a.SCOPE_COMMITTED: timer}
-        traits: tuple[str, ...] = ()
-        if scope.compensate is not None:
-            traits = ("whole",)
-            owed[a.WHOLE_COMPENSATING] = Compensate(scope.path)
-            owed[a.WHOLE_WAITING] = SetTimer(scope.path)
-        if scope.deadline is not None:
-            traits = (*traits, "deadline")
-        self.table.add(
-            scope.path, "scope", a.SCOPE_PENDING, scope=scope.parent, traits=traits, owed=owed
-        )
-        if self.stops(scope):
-            path = stop_path(scope.path)
-            refused: dict[int, Effect] = {a.STOP_REFUSED: Refused(path)}
-            self.table.add(path, "stop", a.STOP_OPEN, scope=scope.path, owed=refused)
-        if scope.given is not None:
-            self.add_choice(scope.given)
-        for block in scope.body:
-            self.add(block)
-
-    @staticmethod
-    def stops(scope: PlacedScope) -> bool:
-        return scope.parent is None or scope.deadline is not None
-
-    def add(self, block: Placed) -> None:
-        if isinstance(block, PlacedStep):
-            self.units[block.scope].append(block)
-            self.table.add(
-                block.path,
-                "step",
-                a.PENDING,
-                scope=block.scope,
-                traits=traits_of_step(block),
-                owed=owed_by_step(block.path),
-            )
-            if block.kind is Kind.PIVOT:
-                self.pivots.append(block)
-        elif isinstance(block, PlacedScope):
-            assert block.parent is not None  # noqa: S101 - only the root has none
-            self.units[block.parent].append(block)
-            self.add_scope(block)
-        elif isinstance(block, PlacedParallel):
-            self._add_branches(block.branches)
-        elif isinstance(block, PlacedChoice):
-            self.add_choice(block)
-        elif isinstance(block, PlacedEach):
-            labels = tuple(str(n) for n in range(len(block.body) + 1))
-            self._add_deciding(block, "each", labels, Expand(block.path))
-            if block.concurrent:
-                self._add_branches(block.body)
-            else:
-                for copy in block.body:
-                    self.add(copy)
-        else:
-            self.table.add(block.path, "alternatives", a.BLOCK_PENDING, scope=block.scope)
-            for option in block.options:
-                self.add(option)
-
-    def _add_branches(self, branches: Sequence[Placed]) -> None:
-        at = len(self.forks)
-        begins = []
-        for branch in branches:
-            begins.append(len(self.table.owed))
-            self.add(branch)
-        # Before the forks inside it: outer ones first.
-        self.forks.insert(at, (*begins, len(self.table.owed)))
-
-    def add_choice(self, block: PlacedChoice) -> None:
-        self._add_deciding(block, "choice", block.labels, Decide(block.path))
-        for _, branch in block.branches:
-            if branch is not None:
-                self.add(branch)
-
-    def _add_deciding(
-        self,
-        block: PlacedChoice | PlacedEach,
-        sort: str,
-        labels: tuple[str, ...],
-        asks: Effect,
-    ) -> None:
-        self.deciding[block.scope].append(block)
-        self.table.add(
-            block.path,
-            sort,
-            a.BLOCK_PENDING,
-            scope=block.scope,
-            labels=labels,
-            owed={a.DECIDING: asks},
-        )
-
-    # ------------------------------------------------------------------ wiring
+    def __init__(self, automata: Automata) -> None:
+        self.layout = automata.layout
+        self.table = automata.table
+        self._automata = automata
 
     def at(self, path: str) -> int:
         return self.table.index[path]
@@ -315,17 +207,19 @@ class Network:
         self.table.when(f"{scope.path} done", v, [(v, a.FORWARD), *entry], [(v, a.SCOPE_DONE)])
         order = Order(scope.body)
         self._back(scope, v, order)
-        for unit in self.units[scope.path]:
+        for unit in self._automata.units[scope.path]:
             self._undo(unit, v, order)
         if scope.compensate is not None:
             self._whole(scope, v)
-        if self.stops(scope):
+        if stops(scope):
             self._stop(scope, v)
 
     def _rest(self, scope: str) -> list[Literal]:
         """No child in flight: nothing started that has not been decided."""
-        quiet: list[Literal] = [(self.at(unit.path), _NOT_FLIGHT) for unit in self.units[scope]]
-        for block in self.deciding[scope]:
+        quiet: list[Literal] = [
+            (self.at(unit.path), _NOT_FLIGHT) for unit in self._automata.units[scope]
+        ]
+        for block in self._automata.deciding[scope]:
             count = len(block.branches if isinstance(block, PlacedChoice) else block.body) + 1
             labels = frozenset(range(a.FIRST_LABEL, a.FIRST_LABEL + count))
             quiet.append((self.at(block.path), _NOT_FLIGHT | labels))
@@ -394,7 +288,7 @@ class Network:
             events.append(("cancel", ""))
         pivots = [
             self.at(pivot.path)
-            for pivot in self.pivots
+            for pivot in self._automata.pivots
             if (v, a.SCOPE_COMMITTED) in self.commit(pivot.scope)
         ]
         quiet: list[Literal] = [(pivot, _NOT_FLIGHT) for pivot in pivots]

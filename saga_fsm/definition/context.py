@@ -112,6 +112,8 @@ class Context(Generic[InputOut, ServicesOut, ItemOut]):
         run, path, _, compensating, _, _ = self._facts
         if type(run) is _Alone and run.key is not None:
             return str(run.key)
+        # A step that had begun under another name is known to its participant by that.
+        path = run.names.get(path, path)
         return f"{run.run_id}/{path}/compensation" if compensating else f"{run.run_id}/{path}"
 
     @property
@@ -120,7 +122,8 @@ class Context(Generic[InputOut, ServicesOut, ItemOut]):
         run = self._facts[0]
         if type(run) is _Alone and run.action_key is not None:
             return str(run.action_key)
-        return f"{run.run_id}/{self._facts[1]}"
+        path = self._facts[1]
+        return f"{run.run_id}/{run.names.get(path, path)}"
 
     @property
     def attempt(self) -> int:
@@ -188,7 +191,7 @@ _set = Context.__dict__["_facts"].__set__
 class _Alone:
     """A run that is not there: what a context made by hand stands on."""
 
-    __slots__ = ("action_key", "input", "key", "results", "run_id", "services")
+    __slots__ = ("action_key", "input", "key", "names", "results", "run_id", "services")
 
     def __init__(  # noqa: PLR0913, PLR0917 - the facts of a run
         self,
@@ -201,6 +204,7 @@ class _Alone:
     ) -> None:
         self.input, self.services, self.results, self.run_id = given, services, results, run_id
         self.key, self.action_key = key, action_key
+        self.names = _NOTHING
 
     def locate(self, step: Any, within: str) -> str:
         """Find by name what was given by path; the copy of who asks comes first."""

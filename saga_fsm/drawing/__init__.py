@@ -122,16 +122,20 @@ def _of_saga(
 def _of_report(report: Any, view: str | None) -> Diagram:
     """By the shortest counterexample; without one by the flow, which says what was found."""
     saga: Saga[Any, Any, Any] = report.definition
-    checked = f"{report.verdict} ({report.states:,} states, {report.transitions:,} moves)"
+    moves = "" if report.transitions is None else f", {report.transitions:,} moves"
+    checked = f"{report.verdict} ({report.states:,} states{moves})"
     worst = shortest(report.findings)
     if worst is None and view == "machine":
         diagram = machine_diagram(compile_saga(saga))
         return attrs.evolve(diagram, subtitle=f"{diagram.subtitle}\nchecked: {checked}")
     if worst is None:
         return sized_flow(saga, checked=f"checked: {checked}")
+    run = "the shortest run" if worst.shortest else "a run, maybe not the shortest,"
+    # A run of several sagas is on no machine of one of them.
+    own = worst.path.fingerprint == report.fingerprint
     return attrs.evolve(
-        _of_saga(saga, view, worst.path, None),
+        _of_saga(saga, view, worst.path, None) if own else alone(worst.path),
         title=f"{report.saga} \N{MIDDLE DOT} counterexample",
-        subtitle=f"checked: {checked} \N{MIDDLE DOT} the shortest run that breaks a rule",
+        subtitle=f"checked: {checked} \N{MIDDLE DOT} {run} that breaks a rule",
         note=told(worst.path, worst.rule, worst.message),
     )

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from saga_fsm.machine._alphabet import BROKEN, SCOPE_COMPENSATED, SCOPE_DONE
-from saga_fsm.product import Command, Field, Forbidden, Guard, Network
+from saga_fsm.product import Command, Field, Forbidden, Guard, Literal, Network
 
 
 _ENDS = {"completed": SCOPE_DONE, "compensated": SCOPE_COMPENSATED}
@@ -144,26 +144,6 @@ class Vocabulary:
         """All that no state may be, each by one name."""
         return [rule for one in self.network.forbidden for rule in _by_name(self.network, one)]
 
-    @cached_property
-    def parts(self) -> list[tuple[Guard, list[Rule]]]:
-        """
-        The rules in two parts: of any state, and of one at rest, which they need not ask for again.
-
-        Most rules are about states at rest, which are few and told by many fields.
-        """
-        machine = len(self.network.machine.automata)
-        resting = {f: values for f, values in self.network.rest if f < machine}
-        anywhere: list[Rule] = []
-        there: list[Rule] = []
-        for one in self.rules:
-            asked = dict(one.guard)
-            if all(f in asked and asked[f] <= values for f, values in resting.items()):
-                left = tuple(x for x in one.guard if resting.get(x[0]) != x[1])
-                there.append(one._replace(guard=left))
-            else:
-                anywhere.append(one)
-        return [part for part in (((), anywhere), (tuple(resting.items()), there)) if part[1]]
-
 
 def _named(names: Names, f: int, field: Field) -> Variable:
     prefix = "w" if field.name.startswith(("~", "@up", "@broken")) else "m"
@@ -171,12 +151,12 @@ def _named(names: Names, f: int, field: Field) -> Variable:
     return Variable(f, field, name, tuple(names.take(name, value) for value in field.values))
 
 
-def _by_name(network: Network, one: Forbidden) -> Iterator[Rule]:
-    """Of the same guard another rule may be broken, by what has become of the run."""
-    if set(one.sayings) == {""}:
-        yield Rule(*one.said(""), one.guard)
-        return
-    asked = dict(one.guard)
+def ends_of(network: Network) -> tuple[list[Guard], Guard]:
+    """
+    What is so of a run that is completed, and of one that is compensated; else one of the last.
+
+    An end with something broken in it is neither.
+    """
     root, automata = network.fields[0], network.fields[: len(network.machine.automata)]
     broken = [
         (f, frozenset(x for x, code in enumerate(field.codes) if code in BROKEN))
@@ -185,17 +165,35 @@ def _by_name(network: Network, one: Forbidden) -> Iterator[Rule]:
     whole = [
         (f, frozenset(range(len(automata[f].codes))) - values) for f, values in broken if values
     ]
-    for status, code in _ENDS.items():
-        here = frozenset(x for x, found in enumerate(root.codes) if found == code)
-        guard = _meet(one.guard, [(0, here), *whole])
+    ends = [
+        ((0, frozenset(x for x, found in enumerate(root.codes) if found == code)), *whole)
+        for code in _ENDS.values()
+    ]
+    open_ = frozenset(x for x, code in enumerate(root.codes) if code not in _ENDS.values())
+    return ends, ((0, open_), *broken)
+
+
+def _by_name(network: Network, one: Forbidden) -> Iterator[Rule]:
+    """Of the same guard another rule may be broken, by what has become of the run."""
+    if set(one.sayings) == {""}:
+        yield Rule(*one.said(""), one.guard)
+        return
+    asked = dict(one.guard)
+    ends, others = ends_of(network)
+    for status, end in zip(_ENDS, ends, strict=True):
+        guard = _meet(one.guard, end)
         if guard is not None:
             yield Rule(*one.said(status), guard)
-    open_ = frozenset(x for x, code in enumerate(root.codes) if code not in _ENDS.values())
-    among = [literal for literal in ((0, open_), *broken) if _meet(one.guard, [literal])]
+    among = tuple(literal for literal in others if compatible(one.guard, literal))
     if any(asked.get(f, frozenset()) and asked[f] <= values for f, values in among):
         yield Rule(*one.said("stuck"), one.guard)
     elif among:
-        yield Rule(*one.said("stuck"), one.guard, tuple(among))
+        yield Rule(*one.said("stuck"), one.guard, among)
+
+
+def compatible(guard: Guard, literal: Literal) -> bool:
+    """Whether both can hold."""
+    return _meet(guard, (literal,)) is not None
 
 
 def _meet(guard: Guard, literals: Iterable[tuple[int, frozenset[int]]]) -> Guard | None:

@@ -7,6 +7,7 @@ participants, the network between, operators and users may do (machine.md 6), an
 lays several runs side by side, ``shared`` adds the resources on which they meet.
 """
 
+from saga_fsm.product._anomalies import Anomaly
 from saga_fsm.product._network import (
     Command,
     Field,
@@ -22,7 +23,7 @@ from saga_fsm.product._network import (
     pruned,
 )
 from saga_fsm.product._several import LOCK, hidden, joined
-from saga_fsm.product._shared import Anomaly, Shared, shared
+from saga_fsm.product._shared import Shared, shared
 from saga_fsm.product._uses import Instance
 from saga_fsm.product._world import BROKEN, UP, network_of
 

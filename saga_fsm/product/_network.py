@@ -12,7 +12,7 @@ property has to remember are all fields; so there is one table, and several ways
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableSequence, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
@@ -201,53 +201,67 @@ def pruned(network: Network) -> Network:
     for values that are left and not for what always holds.
     """
     reached, live = _reached(network)
-    fresh = [{x: i for i, x in enumerate(sorted(values))} for values in reached]
-    # Each rule at rest asks all automata the same: what is left of that is worked out once.
-    known: dict[Literal, frozenset[int]] = {}
-
-    def narrow(guard: Guard) -> Guard | None:
-        parts = []
-        for literal in guard:
-            f, allowed = literal
-            left = known.get(literal)
-            if left is None:
-                left = frozenset(fresh[f][x] for x in allowed if x in fresh[f])
-                known[literal] = left
-            if not left:
-                return None
-            if len(left) < len(fresh[f]):
-                parts.append((f, left))
-        return tuple(parts)
-
-    def kept(commands: Iterable[Command]) -> tuple[Command, ...]:
-        return tuple(
-            command._replace(
-                guard=narrow(command.guard) or (),
-                update=tuple((f, fresh[f][x]) for f, x in command.update),
-            )
-            for command in commands
-            if id(command) in live
-        )
-
-    many = {id(one.shared): one.shared for one in network.forbidden}
-    shared = {key: narrow(guard) for key, guard in many.items()}
-    by_field = {key: dict(guard or ()) for key, guard in shared.items()}
-    forbidden = []
-    for one in network.forbidden:
-        asks, also, excludes = narrow(one.asks), shared[id(one.shared)], by_field[id(one.shared)]
-        if asks is None or also is None:
-            continue
-        if all(f not in excludes or not allowed.isdisjoint(excludes[f]) for f, allowed in asks):
-            forbidden.append(one._replace(asks=asks, shared=also))
+    narrow = _Narrow(reached)
     rest = narrow(network.rest)
     return attrs.evolve(
         network,
         fields=tuple(map(_narrowed, network.fields, reached)),
-        commands=kept(network.commands),
-        internal=kept(network.internal),
-        forbidden=tuple(forbidden),
+        commands=narrow.commands(one for one in network.commands if id(one) in live),
+        internal=narrow.commands(one for one in network.internal if id(one) in live),
+        forbidden=tuple(narrow.forbidden(network.forbidden)),
         rest=NOWHERE if rest is None else rest,
     )
+
+
+class _Narrow:
+    """
+    Guards and updates by the numbers of the values that are left.
+
+    Args:
+        reached: the values that are left, field by field.
+    """
+
+    def __init__(self, reached: Sequence[set[int]]) -> None:
+        self._fresh = [{x: i for i, x in enumerate(sorted(values))} for values in reached]
+        # Each rule at rest asks all automata the same: what is left of that is worked out once.
+        self._known: dict[Literal, frozenset[int]] = {}
+
+    def __call__(self, guard: Guard) -> Guard | None:
+        """What is left of a guard; None where it holds nowhere."""
+        parts = []
+        for literal in guard:
+            f, allowed = literal
+            fresh, left = self._fresh[f], self._known.get(literal)
+            if left is None:
+                left = self._known[literal] = frozenset(fresh[x] for x in allowed if x in fresh)
+            if not left:
+                return None
+            if len(left) < len(fresh):
+                parts.append((f, left))
+        return tuple(parts)
+
+    def commands(self, commands: Iterable[Command]) -> tuple[Command, ...]:
+        """Commands that may be enabled."""
+        return tuple(
+            command._replace(
+                guard=self(command.guard) or (),
+                update=tuple((f, self._fresh[f][x]) for f, x in command.update),
+            )
+            for command in commands
+        )
+
+    def forbidden(self, every: Sequence[Forbidden]) -> Iterator[Forbidden]:
+        """What can be there at all; what many of them ask is narrowed once."""
+        many = {id(one.shared): one.shared for one in every}
+        shared = {key: self(guard) for key, guard in many.items()}
+        by_field = {key: dict(guard or ()) for key, guard in shared.items()}
+        for one in every:
+            asks, also = self(one.asks), shared[id(one.shared)]
+            if asks is None or also is None:
+                continue
+            beside = by_field[id(one.shared)]
+            if all(f not in beside or not allowed.isdisjoint(beside[f]) for f, allowed in asks):
+                yield one._replace(asks=asks, shared=also)
 
 
 def _reached(network: Network) -> tuple[list[set[int]], set[int]]:

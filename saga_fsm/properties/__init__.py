@@ -37,14 +37,14 @@ ever; ``adversarial=["retry", "resolve"]`` about operators who never come.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from saga_fsm.machine import Status
 from saga_fsm.properties._atoms import Anything, At, Begun, Happened, Has, Now, Rests, Stands
 from saga_fsm.properties._predicates import Claim, Implies, Not, Predicate, claim
-from saga_fsm.properties._view import View, Word
+from saga_fsm.properties._view import Named, View, Word
 
 
 __all__ = [
@@ -178,24 +178,24 @@ def predicate(function: Callable[[View], bool], /) -> Predicate:
     return claim(function)
 
 
-def at(step: Any, /, *local: str) -> Predicate:
+def at(step: Named, /, *local: str) -> Predicate:
     """A step, a nested saga or a block is in one of these local states; a label if chosen."""
     if not local:
         raise ValueError(f"at({step!r}) names no local state\n  Say which, as in at(step, 'done').")
     return At(step, local)
 
 
-def started(step: Any, /) -> Predicate:
+def started(step: Named, /) -> Predicate:
     """It was ever begun, whatever came of it."""
     return Begun(step)
 
 
-def landed(step: Any, /) -> Predicate:
+def landed(step: Named, /) -> Predicate:
     """An effect of the step stands at its participant now."""
     return Stands(step)
 
 
-def undone(step: Any, /) -> Predicate:
+def undone(step: Named, /) -> Predicate:
     """An effect of the step stood at its participant and was taken back."""
     return Stands(step, undone=True)
 
@@ -210,17 +210,17 @@ def status(*statuses: Status | str) -> Predicate:
     return Has(tuple(Status(one) for one in statuses))
 
 
-def event(step: Any, kind: str = "", /) -> Predicate:
+def event(step: Named, kind: str = "", /) -> Predicate:
     """The move that led here is such an event: ``event("done(ship)")``, ``event(ship, "done")``."""
     return Now(*_token(step, kind))
 
 
-def happened(step: Any, kind: str = "", /) -> Predicate:
+def happened(step: Named, kind: str = "", /) -> Predicate:
     """Such an event has happened, at any time: ``happened("done(ship)")``."""
     return Happened(*_token(step, kind))
 
 
-def _token(step: Any, kind: str) -> tuple[str, Any]:
+def _token(step: Named, kind: str) -> tuple[str, Named | None]:
     """What happens, and to which step if that is not said with it."""
     if kind:
         return kind, step

@@ -70,7 +70,7 @@ class At(Atom):
         if unknown := sorted(set(self.words) - terms.words[f]):
             raise ValueError(
                 f"no local state of '{terms.path(self.step)}' is called {unknown[0]!r}\n"
-                f"  There are {', '.join(sorted(terms.words[f]))}."
+                f"  There are {', '.join(terms.local(f))}."
             )
         found = terms.value(f, *self.words)
         return [{f: found}] if found else []

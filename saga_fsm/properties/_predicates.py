@@ -33,19 +33,19 @@ class Predicate:
         """What it is made of."""
         yield self
 
-    def __and__(self, other: Any) -> Predicate:
+    def __and__(self, other: Claim) -> Predicate:
         """Both hold."""
         return Both((self, claim(other)))
 
-    def __rand__(self, other: Any) -> Predicate:
+    def __rand__(self, other: Claim) -> Predicate:
         """Both hold."""
         return Both((claim(other), self))
 
-    def __or__(self, other: Any) -> Predicate:
+    def __or__(self, other: Claim) -> Predicate:
         """One of them holds."""
         return Either((self, claim(other)))
 
-    def __ror__(self, other: Any) -> Predicate:
+    def __ror__(self, other: Claim) -> Predicate:
         """One of them holds."""
         return Either((claim(other), self))
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from saga_fsm.definition import Kind
+from saga_fsm.definition import Block, Kind
 from saga_fsm.definition.layout import Layout
 from saga_fsm.errors import UnknownStepError
 from saga_fsm.machine import Status
 from saga_fsm.machine._alphabet import LOCAL
-from saga_fsm.product import BROKEN, UP, Network
+from saga_fsm.product import UP, Network
 
+
+# A step, a nested saga or a block by its path, name, value or function.
+Named: TypeAlias = str | Block[Any, Any, Any] | Callable[..., object]
 
 _WORDS = frozenset(LOCAL.values())
 _STANDING = {"landed": 1, "twice": 2}
@@ -132,7 +135,7 @@ class Terms:
                 raise
             if step in self.fields and not step.startswith("~"):
                 return step
-            there = [x for x in self.fields if not x.startswith(("~", UP, BROKEN))]
+            there = [x for x in self.fields if not x.startswith(("~", "@"))]
             raise ValueError(
                 f"nothing in saga '{self.layout.saga.name}' is called {step!r}\n"
                 f"  There are {', '.join(there[:_SHOWN])}"
@@ -193,6 +196,10 @@ class Terms:
             )
         return Occasion(kind, self.path(path) if path else "", argument)
 
+    def local(self, f: int) -> list[str]:
+        """What a field can be, in the order of the machine."""
+        return [name.removeprefix("=") for name in self.network.fields[f].values]
+
     def value(self, f: int, *names: str) -> frozenset[int]:
         """The values of a field by their names."""
         found = enumerate(self.network.fields[f].values)
@@ -217,7 +224,7 @@ class View:
         self._value = value
         self._status = status
 
-    def __getitem__(self, step: Any) -> Word:
+    def __getitem__(self, step: Named) -> Word:
         """The local state of a step, a nested saga or a block."""
         terms = self._terms
         f = terms.at(step)
@@ -240,15 +247,15 @@ class View:
         f = self._terms.fields.get(UP)
         return f is None or self._value(f) == 0
 
-    def started(self, step: Any) -> bool:
+    def started(self, step: Named) -> bool:
         """Whether it was ever begun, whatever came of it."""
         return self._value(self._terms.at(step)) != 0
 
-    def landed(self, step: Any) -> bool:
+    def landed(self, step: Named) -> bool:
         """Whether an effect of the step stands at its participant now."""
         return self.net(step) > 0
 
-    def undone(self, step: Any) -> bool:
+    def undone(self, step: Named) -> bool:
         """Whether an effect of the step stood there and was taken back."""
         terms = self._terms
         f = terms.ledger(step)
@@ -256,7 +263,7 @@ class View:
             return True
         return self._count(f) > 0 and self._taken_back(step)
 
-    def net(self, step: Any) -> int:
+    def net(self, step: Named) -> int:
         """How many effects stand: 0, 1, or 2 after a duplicate."""
         count = self._count(self._terms.ledger(step))
         return 0 if count and self._taken_back(step) else count
@@ -264,7 +271,7 @@ class View:
     def _count(self, f: int) -> int:
         return _STANDING.get(self._terms.network.fields[f].values[self._value(f)], 0)
 
-    def _taken_back(self, step: Any) -> bool:
+    def _taken_back(self, step: Named) -> bool:
         """Whether a saga around it was undone as a whole."""
         return any(
             self._terms.network.fields[f].values[self._value(f)] == "undone"

@@ -14,6 +14,8 @@ from saga_fsm.runner.facts import Facts
 
 Told = tuple[Event, Any]
 
+# Of a step that is attempted without end, the attempts that people hear of.
+_TOLD = frozenset(10**digits for digits in range(1, 9))
 _NO_COPY: tuple[Any, int | None] = (None, None)
 
 
@@ -36,6 +38,9 @@ class Calls:
         # Pauses and pending answers: what a scope that turns back ends at once.
         self.waits: set[str] = set()
         self.timed: set[TimerKey] = set()
+        # Steps that are attempted without end, with the number of the attempt to come, where it is
+        # one that people shall hear of.
+        self.endless: list[tuple[str, int]] = []
 
     def of(self, effect: Effect, now: float, todo: list[Told], commands: list[Command]) -> None:
         """What an effect without a call asks for; what it decides by itself goes to ``todo``."""
@@ -179,6 +184,8 @@ class Calls:
         if wait is None:
             todo.append((facts.machine.event("exhausted", path), None))
         else:
+            if retry.attempts is None and attempt in _TOLD:
+                self.endless.append((path, attempt))
             commands.append(Wake(("retry", path), now + max(wait, after)))
 
     def _patience(self, path: str) -> tuple[str, Retry]:

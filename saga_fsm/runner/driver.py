@@ -9,7 +9,7 @@ entries, and only then carries out the commands.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import PENDING, Kind, Rejected, Saga, Transient
@@ -26,6 +26,8 @@ from saga_fsm.runner.recovery import again, fold
 
 _WELL = {"call": "done", "compensate": "compensated", "query": "landed"}
 _LABELS = {True: "yes", False: "no"}
+#: Is given what a call was, its path and its answer.
+Admit: TypeAlias = Callable[[str, str, Any], None]
 
 
 class Driver:
@@ -40,6 +42,7 @@ class Driver:
         answers: outcomes of pending steps, by path, where nobody delivers.
         luck: a function that gives a float in [0, 1), for jitter.
         keeps: whether anybody wants the entries; without a journal none are made.
+        admit: raises where an answer could not be kept: such a one is no answer.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only facts of one run
@@ -52,6 +55,7 @@ class Driver:
         answers: dict[str, Callable[[Any], Any]],
         luck: Callable[[], float],
         keeps: bool = True,
+        admit: Admit | None = None,
     ) -> None:
         machine = compile_saga(saga)
         self.layout = lay_out(saga)
@@ -67,6 +71,7 @@ class Driver:
         self.machine = machine
         self.run_id = run_id
         self.keeps = keeps
+        self.admit = admit
         self.resting = False
         self._ignored: dict[str, int] = {}
 
@@ -104,6 +109,16 @@ class Driver:
         written, then = self._feed(todo, now, commands)
         return [Entry("#recovered", now), *written], then
 
+    def recall(self, entries: Iterable[Entry]) -> None:
+        """
+        Fold a journal, only to say how the run stands.
+
+        Raises:
+            RunConflictError: the journal is that of another saga, machine or input.
+        """
+        fold(self.facts, entries)
+        self.resting = self.facts.state.status.resting
+
     def heard(self, event: str, now: float, data: Any = None) -> tuple[list[Entry], list[Command]]:
         """An event from outside: cancel."""
         return ([], []) if self.resting else self._feed([(self.machine.read(event), data)], now, [])
@@ -133,6 +148,11 @@ class Driver:
             return self._stale(leg, value, now)
         if value is PENDING and kind == "call":
             return self._now_pending(path, attempt, now)
+        if self.admit is not None and kind != "compensate":
+            try:
+                self.admit(kind, path, value)
+            except Exception as error:  # noqa: BLE001 - the user's types and codec
+                return self._unkept(leg, error, now)
         well = _WELL.get(kind)
         if well is None:
             return self._settled(leg, *self._decision(path, value), now)
@@ -153,6 +173,16 @@ class Driver:
         if kind == "call" and name == "unknown":
             self.facts.doubted.add((path, attempt))
         return self._settled(leg, self.machine.event(name, path), error, now)
+
+    def _unkept(self, leg: Leg, error: Exception, now: float) -> tuple[list[Entry], list[Command]]:
+        """An effect may have landed whose result would be lost at a restart: that is unknown."""
+        kind, path, attempt = leg
+        if kind in {"decide", "expand"}:
+            return self._settled(leg, self.machine.event("chooser_failed", path), error, now)
+        if kind == "call":
+            self.facts.doubted.add((path, attempt))
+        entries, commands = self._settled(leg, self.machine.event("unknown", path), error, now)
+        return entries, [Alert(f"a result that cannot be kept: {error}"), *commands]
 
     def woke(self, key: TimerKey, now: float) -> tuple[list[Entry], list[Command]]:
         """A timer rang."""
@@ -245,16 +275,29 @@ class Driver:
                     if effect.__class__ is Refused:
                         entries.append(Entry(f"#alert({event})", now))
         if ended:
-            self._rest(commands)
+            self._rest(now, entries, commands)
+        while calls.endless:
+            path, attempt = calls.endless.pop()
+            self._alert(
+                f"attempt({path})", f"attempt {attempt} of '{path}'", now, entries, commands
+            )
         return entries, commands
 
-    def _rest(self, commands: list[Command]) -> None:
+    def _rest(self, now: float, entries: list[Entry], commands: list[Command]) -> None:
         status = self.facts.state.status
         self.resting = status.resting
         if status is Status.STUCK:
             owed = self.machine.unresolved(self.facts.state)
             told = ", ".join(f"{what} '{path}'" for path, what in owed.items())
-            commands.append(Alert(f"stuck: {told}"))
+            self._alert("stuck", f"stuck: {told}", now, entries, commands)
+
+    def _alert(
+        self, name: str, told: str, now: float, entries: list[Entry], commands: list[Command]
+    ) -> None:
+        """Tell people, in the journal too."""
+        if self.keeps:
+            entries.append(Entry(f"#alert({name})", now, {"message": told}))
+        commands.append(Alert(told))
 
     def _end_waits(self, todo: list[Told], commands: list[Command]) -> bool:
         """Pending answers and pauses of a scope that turns back: their time is up."""

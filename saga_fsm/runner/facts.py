@@ -61,11 +61,12 @@ _FAILURES = {
 class View:
     """What a context sees of the run: its own scope's input."""
 
-    __slots__ = ("input", "layout", "results", "run_id", "services")
+    __slots__ = ("input", "layout", "names", "results", "run_id", "services")
 
     def __init__(self, facts: Facts, input: Any) -> None:  # noqa: A002 - the interface's word
         # Not the facts themselves: they keep their views, and a circle is left to the collector.
         self.layout = facts.layout
+        self.names = facts.names
         self.input = input
         self.results = facts.results
         self.run_id = facts.run_id
@@ -120,10 +121,15 @@ class Facts:
         self.after: dict[str, float] = {}
         self.pending: dict[str, int] = {}
         self.doubted: set[tuple[str, int]] = set()
+        # What was allowed and surely not called, by kind and path: an owner stopped in between.
+        self.unmade: set[tuple[str, str]] = set()
         # What each step said last: in words, and as it was raised.
         self._errors: dict[str, tuple[str, BaseException | None]] = {}
         self._failures: list[Cause] = []
         self.views: dict[str, View] = {}
+        # Under which paths steps had begun before they were renamed; under which machines.
+        self.names: dict[str, str] = {}
+        self.fingerprints: frozenset[str] = frozenset({machine.fingerprint})
 
     def learn(self, event: Event, data: Any) -> Move:
         """Fold one entry: let the machine move, and keep what came with the event."""

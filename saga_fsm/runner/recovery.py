@@ -40,6 +40,7 @@ def fold(facts: Facts, entries: Iterable[Entry]) -> Recoveries:
             leg = facts.latest(kind, path)
             if event.kind in ends and facts.flight.pop(leg, None) is not None:
                 recoveries.pop((kind, path), None)
+                facts.unmade.discard((kind, path))
                 facts.pending.pop(path, None)
                 if (kind, event.kind) == ("call", "unknown"):
                     facts.doubted.add((path, leg[2]))
@@ -56,17 +57,22 @@ def fold(facts: Facts, entries: Iterable[Entry]) -> Recoveries:
 
 def _note(facts: Facts, recoveries: Recoveries, entry: Entry) -> None:
     if entry.event == "#recovered":
-        recoveries.update(leg[:2] for leg in facts.flight)
+        recoveries.update(leg[:2] for leg in facts.flight if leg[:2] not in facts.unmade)
+        # Whoever took the run up has called them.
+        facts.unmade.clear()
     elif entry.event.startswith("#pending("):
         path = entry.event.removeprefix("#pending(")[:-1]
         facts.pending[path] = facts.latest("call", path)[2]
+    elif entry.event.startswith("#unmade("):
+        kind, _, path = entry.event.removeprefix("#unmade(")[:-1].partition(" ")
+        facts.unmade.add((kind, path))
 
 
 def _same(facts: Facts, header: Any) -> None:
     if header["saga"] != facts.saga.name:
         message = f"belongs to saga '{header['saga']}', not to '{facts.saga.name}'"
         raise RunConflictError(run_id=facts.run_id, message=message)
-    if header["fingerprint"] != facts.machine.fingerprint:
+    if header["fingerprint"] not in facts.fingerprints:
         theirs, ours = header["fingerprint"], facts.machine.fingerprint
         message = f"was started by machine {theirs}, this is {ours}"
         raise RunConflictError(run_id=facts.run_id, message=message)
@@ -88,7 +94,8 @@ def again(  # noqa: PLR0913, PLR0917 - what a recovery has in its hands
     Ask again for one thing that is owed.
 
     A call that was open is made again under the same key when the step is idempotent, without
-    counting as an attempt; else, and at the third recovery of the same call, it is unknown.
+    counting as an attempt; else, and at the third recovery of the same call, it is unknown. One
+    that was surely not made is made, whatever it is.
     """
     kind = KINDS.get(effect.__class__)
     target: str = getattr(effect, "target", "")
@@ -105,6 +112,9 @@ def again(  # noqa: PLR0913, PLR0917 - what a recovery has in its hands
         if placed.step.pause_for is not None:
             calls.make(leg, facts.flight[leg], todo, commands)
             return
+    if (kind, target) in facts.unmade:
+        calls.make(leg, now, todo, commands)
+        return
     poison = recoveries[kind, target] + 1 >= _POISONOUS and isinstance(effect, Call | Compensate)
     safe = placed is None or placed.contract.idempotent or placed.kind is Kind.READONLY
     if poison or (isinstance(effect, Call) and not safe):

@@ -20,6 +20,7 @@ from saga_fsm.ports import Clock, Entry, Journal
 from saga_fsm.runner.audience import Audience
 from saga_fsm.runner.commands import Alert, Command, Invoke, Leg, TimerKey, Wake
 from saga_fsm.runner.driver import Driver
+from saga_fsm.runner.kept import kept
 from saga_fsm.runner.outcome import Outcome
 
 
@@ -106,8 +107,8 @@ class Shell:
         self, driver: Driver, journal: Journal | None, clock: Clock | None, order: Order | None
     ) -> None:
         self.driver = driver
-        self.journal = journal
         self.clock = clock or SYSTEM_CLOCK
+        self.journal: Journal | None = kept(journal, driver, self.clock)
         self.order = order
         self.written = 0
         self.timers: dict[TimerKey, float] = {}
@@ -202,6 +203,12 @@ class Shell:
         entries, commands = told
         if entries:
             self.write(entries)
+        self.carry_out(commands)
+        if self.audience is not None:
+            self.audience.tell()
+
+    def carry_out(self, commands: list[Command]) -> None:
+        """What may be done, now that it is written."""
         for command in commands:
             if command.__class__ is Invoke:
                 self.calls.append(command)  # pyright: ignore[reportArgumentType] - by its class
@@ -212,8 +219,6 @@ class Shell:
                     self.timers[command.key] = command.at
             elif isinstance(command, Alert):
                 self.alert(command)
-        if self.audience is not None:
-            self.audience.tell()
 
     def alert(self, command: Alert) -> None:
         """Tell people."""

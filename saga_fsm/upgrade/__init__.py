@@ -19,7 +19,10 @@ the machine may go on only if it may with everything that can have happened ther
 >>> held = step(reserve, compensate=release)
 >>> old = Saga("order", held, pivot(ship), contract=GUARDED)
 >>> charged = Saga("order", held, step(pay, compensate=release), pivot(ship), contract=GUARDED)
->>> print(diff(old, charged).refusals[0].obstacle.reason)
+>>> found = diff(old, charged)
+>>> found.verdict, found.findings[0].rule
+('incompatible', 'W16')
+>>> print(found.findings[0].message)
 'pay' is new, and this run has passed where it stands: 'pay' is pending and 'reserve' done
 >>> diff(old, Saga("order", held, pivot(ship), deadline=60.0, contract=GUARDED)).ok
 True
@@ -41,7 +44,7 @@ from saga_fsm.machine import Codes, State, Status
 from saga_fsm.ports import Progress
 from saga_fsm.product import Network, Values, network_of
 from saga_fsm.upgrade._difference import Difference, Refusal
-from saga_fsm.upgrade._mapping import Carrier, Obstacle
+from saga_fsm.upgrade._mapping import Carrier, Obstacle, named
 
 
 __all__ = ["Difference", "Obstacle", "Refusal", "diff"]
@@ -92,7 +95,9 @@ def diff(
         states=len(comparing.seen),
         refusals=tuple(comparing.refusals()) if graphs[1].complete else (),
         limit=limit,
+        sagas=(old, new),
         carried=comparing.carried() if complete else {},
+        renaming=carrier.rename,
     )
 
 
@@ -179,14 +184,15 @@ class _Why:
             return Obstacle("", text, "let these runs end under the old saga")
         one, other = sorted(apart[0], key=lambda f: self._rank(f, names))
         local = {f: fields[f].values[values[f]] for f in (one, other)}
-        said = " and ".join(f"{_named(names[f])} {x}" for f, x in local.items())
+        said = " and ".join(f"{named(names[f])} {x}" for f, x in local.items())
         if one in self._fresh:
             plain = names[one].removeprefix("~")
+            what = named(plain)
             return Obstacle(
                 plain,
-                f"'{plain}' is new, and this run has passed where it stands: "
-                + said.replace(f"{_named(names[one])} ", f"{_named(names[one])} is ", 1),
-                f"let these runs end under the old saga, or put '{plain}' where none has been",
+                f"{what} is new, and this run has passed where it stands: "
+                + said.replace(f"{named(names[one])} ", f"{named(names[one])} is ", 1),
+                f"let these runs end under the old saga, or put {what} where none has been",
             )
         return Obstacle(
             names[one].removeprefix("~"),
@@ -197,7 +203,3 @@ class _Why:
     def _rank(self, f: int, names: list[str]) -> tuple[bool, bool, bool, int]:
         name = names[f]
         return f not in self._fresh, name.startswith("~"), name.startswith("@"), f
-
-
-def _named(name: str) -> str:
-    return f"the participant of '{name[1:]}'" if name.startswith("~") else f"'{name}'"

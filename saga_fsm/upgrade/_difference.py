@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
+from saga_fsm.checker import Finding
+from saga_fsm.definition import Saga
 from saga_fsm.machine import Codes, State
 from saga_fsm.path import Path
-from saga_fsm.upgrade._mapping import Obstacle
+from saga_fsm.upgrade._mapping import Obstacle, Renaming
 
 
 SCHEMA = 1
+RULE = "W16"
 UNSEEN = (
     "bodies of actions, compensations, queries and choosers, and the types of their results",
     "waiting times, numbers of attempts, timeouts and lengths of deadlines",
+    "whether who goes on gives a renamed step the idempotency key and the result of its old name",
 )
 
 
@@ -36,6 +41,12 @@ class Refusal:
     example: str
     path: Path
 
+    @property
+    def finding(self) -> Finding:
+        """The same as a report of ``check`` has it: an error by the rule W16."""
+        notes = (f"{_counted(self.states)} as this: {self.example}", self.obstacle.remedy)
+        return Finding(RULE, "error", self.obstacle.step, self.obstacle.reason, self.path, notes)
+
 
 @attrs.frozen(eq=False)
 class Difference:
@@ -50,6 +61,7 @@ class Difference:
         states: how many states of the old machine a run in flight can be in, of those looked at.
         refusals: where it cannot go on, and why; nearest first.
         limit: the largest number of states of each product that were looked at.
+        sagas: the old one and the new one.
     """
 
     old: str
@@ -59,12 +71,19 @@ class Difference:
     states: int
     refusals: tuple[Refusal, ...]
     limit: int
+    sagas: tuple[Saga[Any, Any, Any], Saga[Any, Any, Any]] = attrs.field(repr=False)
     _carried: Mapping[Codes, State] = attrs.field(alias="carried", repr=False)
+    _renaming: Renaming = attrs.field(alias="renaming", repr=False)
 
     @property
     def ok(self) -> bool:
         """Whether every run in flight may go on."""
         return self.verdict == "compatible"
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Each refusal as a finding, rule W16; none where the search was cut short too early."""
+        return tuple(one.finding for one in self.refusals)
 
     @property
     def same(self) -> bool:
@@ -75,6 +94,10 @@ class Difference:
         """The state in which a run goes on under the new machine; None if it may not."""
         return self._carried.get(state.codes)
 
+    def path(self, old: str) -> str:
+        """What a path of the old saga is called in the new one."""
+        return self._renaming(old)
+
     def __str__(self) -> str:
         refused = sum(one.states for one in self.refusals)
         head = f"{self.old} -> {self.new}: {self.verdict}"
@@ -83,7 +106,7 @@ class Difference:
         if self.verdict == "incomplete":
             lines.append(f"  cut short: more than {self.limit:,} states; a larger limit= goes on")
         for one in self.refusals:
-            lines.append(f"  {one.states:,} may not: {one.obstacle.reason}")
+            lines.append(f"  error {RULE}: {_counted(one.states)} may not: {one.obstacle.reason}")
             lines.append(f"    for instance {one.example}")
             lines.append(f"    after {one.path.encode()}")
             lines.append(f"    {one.obstacle.remedy}")
@@ -101,6 +124,7 @@ class Difference:
             "verdict": self.verdict,
             "states": self.states,
             "limit": self.limit,
+            "findings": [one.plain() for one in self.findings],
             "refusals": [
                 {
                     "step": one.obstacle.step,
@@ -115,6 +139,10 @@ class Difference:
             "unseen": list(UNSEEN),
         }
         return json.dumps(plain)
+
+
+def _counted(states: int) -> str:
+    return "1 state" if states == 1 else f"{states:,} states"
 
 
 def _short(found: Difference) -> list[str]:

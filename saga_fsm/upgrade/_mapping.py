@@ -25,7 +25,7 @@ class Obstacle:
     Why a run cannot go on.
 
     Args:
-        step: path of the step in the old saga, or empty.
+        step: path of the step in the old saga, or in the new one where it is new; or empty.
         reason: one sentence.
         remedy: what would help.
     """
@@ -33,6 +33,16 @@ class Obstacle:
     step: str
     reason: str
     remedy: str
+
+
+def named(field: str) -> str:
+    """A field of a product as a user knows it."""
+    if field.startswith("~"):
+        return f"the participant of {named(field[1:])}"
+    scope, _, last = field.rpartition("/")
+    if last == "@stop":
+        return "the cancel or deadline" + (f" of '{scope}'" if scope else "")
+    return {"@saga": "the saga", "@up": "the orchestrator"}.get(field, f"'{field}'")
 
 
 class Renaming:
@@ -145,17 +155,17 @@ class Carrier:
         if plain in self._suggested:
             remedy = (
                 f"if '{plain}' is called '{self._suggested[plain]}' now, say so: "
-                f"renamed={{{plain!r}: {self._suggested[plain]!r}}}; else {remedy}"
+                f"renamed={{{plain!r}: {self._suggested[plain]!r}}} "
+                f"(--renamed {plain}={self._suggested[plain]}); else {remedy}"
             )
-        text = f"'{plain}' is not in the new saga, and this run has come to it ({local})"
+        text = f"{named(plain)} is not in the new saga, and this run has come to it ({local})"
         return Obstacle(plain, text, remedy)
 
     def _unknown_to_new(self, name: str, local: str) -> Obstacle:
         plain = name.removeprefix("~")
-        what = f"the participant of '{plain}'" if name.startswith("~") else f"'{plain}'"
         return Obstacle(
             plain,
-            f"{what} is {local} here, which the new saga does not know",
+            f"{named(name)} is {local} here, which the new saga does not know",
             f"keep what makes it possible (retry, query, contract or compensation of '{plain}') "
             "until these runs have ended",
         )

@@ -1,9 +1,8 @@
 """
-The largest sagas that Spin ends within a minute, and our engines on the same networks.
+Spin on our own export, beside our engines on the same networks: what ``checker.py`` prints.
 
-``python -m tests.benchmarks.spin [seconds]`` prints one line for each size. Spin is compiled with
--O2 and without partial-order reduction, stores every state, and reads our own export, in both its
-forms; its compilation is not counted. All times are CPU seconds of this run.
+Spin is compiled with -O2 and without partial-order reduction, and stores every state; its
+compilation is not counted. All times are CPU seconds.
 """
 
 from __future__ import annotations
@@ -11,82 +10,72 @@ from __future__ import annotations
 import re
 import resource
 import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import attrs
 
-from saga_fsm.checker._bounds import Bounds
-from saga_fsm.checker._explicit import explore as levels
-from saga_fsm.checker._search import Explored, search
 from saga_fsm.interop.promela import to_promela
 from saga_fsm.product import Network
-from tests.benchmarks.conc import conc
-from tests.benchmarks.families import network as of
-from tests.benchmarks.families import par, seq
+from tests.benchmarks.apart import EXPLICIT, NETWORKS, Searched, apart
 
 
-LIMIT: Final = 100_000_000
-DEPTHS: Final = (100_000, 1_000_000, 10_000_000, 100_000_000)
-MEMORY: Final = 12_000  # MB, for Spin
-# By name: the network of a size. The sizes to try, smallest first, until Spin does not end in time.
-FAMILIES: Final[dict[str, tuple[Callable[[int], Network], tuple[int, ...]]]] = {
-    "SEQ": (lambda size: of(seq(size)), (5, 10, 15)),
-    "PAR": (lambda size: of(par(size)), (3, 4, 5)),
-    "CONC": (lambda size: conc(size, watched=False), (2, 3, 4)),
-}
-
-
-def plainly(network: Network) -> tuple[int, int]:
-    """States and transitions by the plain engine."""
-    return _counted(search(network, limit=LIMIT))
-
-
-def by_numpy(network: Network) -> tuple[int, int]:
-    """The same, whole levels at once."""
-    return _counted(levels(network, Bounds(LIMIT)))
-
-
-def by_numba(network: Network) -> tuple[int, int]:
-    """The same by compiled loops; their compilation is not counted."""
-    from saga_fsm.checker import _compiled
-
-    return _counted(_compiled.explore(network, Bounds(LIMIT)))
-
-
-def _counted(found: Explored) -> tuple[int, int]:
-    assert found.complete
-    assert found.transitions is not None
-    return found.states, found.transitions
-
-
-# What gives the numbers of states and transitions, and up to how many states it is worth waiting
-# for: another engine is one more line.
-ENGINES: Final[dict[str, tuple[Callable[[Network], tuple[int, int]], int]]] = {
-    "plain": (plainly, 1_000_000),
-    "NumPy": (by_numpy, 20_000_000),
-    "numba": (by_numba, 20_000_000),
-}
+DEPTHS: Final = (100_000, 1_000_000, 10_000_000)
+# A small table starts fast, a large one has no long chains: the best of them.
+TABLES: Final = (18, 22, 26)
+MEGABYTES: Final = 12_000
+PLAIN: Final = 1_000_000  # states that the plain engine is asked for
+SPIN: Final = "Spin"
 
 
 @attrs.frozen
-class Searched:
-    """What Spin has stored, and in how many CPU seconds."""
+class Family:
+    """
+    Networks of one kind.
 
-    states: int
-    transitions: int
-    seconds: float
+    Args:
+        name: as ``NETWORKS`` has it.
+        sizes: the largest first; the first that Spin ends in time is the one that counts.
+        forms: of the export, "one" process or one for "each" participant: the faster counts.
+    """
+
+    name: str
+    sizes: tuple[int, ...]
+    forms: tuple[str, ...] = ("one", "each")
 
 
-def compiled(network: Network, folder: Path, *, processes: bool) -> Path:
+@attrs.frozen
+class Beside:
+    """
+    All engines on one network.
+
+    Args:
+        name: of the network.
+        form: of the export that Spin was faster with.
+        engines: what each has found, by name; an engine is missing where it was not asked.
+    """
+
+    name: str
+    form: str
+    engines: dict[str, Searched]
+
+    def rate(self, engine: str) -> float:
+        """States a second; 0 where it was not asked."""
+        one = self.engines.get(engine)
+        return one.states / max(one.seconds, 1e-9) if one else 0.0
+
+    def times(self, engine: str, other: str) -> float:
+        """How many times as fast as the other one; 0 where one of them was not asked."""
+        return self.rate(engine) / self.rate(other) if self.rate(other) else 0.0
+
+
+def compiled(network: Network, folder: Path, form: str) -> Path:
     """Spin's verifier for a network."""
-    folder.mkdir()
-    (folder / "m.pml").write_text(to_promela(network, processes=processes))
-    flags = ("-w", "-O2", "-DNOREDUCE", "-DSAFETY", f"-DMEMLIM={MEMORY}")
+    folder.mkdir(parents=True)
+    (folder / "m.pml").write_text(to_promela(network, processes=form == "each"))
+    flags = ("-w", "-O2", "-DNOREDUCE", "-DSAFETY", f"-DMEMLIM={MEGABYTES}")
     for command in (("spin", "-a", "m.pml"), ("gcc", *flags, "-o", "pan", "pan.c")):
         subprocess.run(command, cwd=folder, check=True, capture_output=True)  # noqa: S603 - ours
     return folder / "pan"
@@ -105,7 +94,8 @@ def spun(pan: Path, seconds: int, bits: int) -> Searched | None:
 def _spun(pan: Path, seconds: int, *options: str) -> tuple[bool, Searched | None]:
     """Whether the stack was too small; and what was found."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = (str(pan), *options, "-c0")
+    # One error ends it: too small a stack is one, and a safe saga has no other.
+    command = (str(pan), *options, "-c1", "-b")
     done = subprocess.run(  # noqa: S603 - ours
         command,
         cwd=pan.parent,
@@ -117,67 +107,41 @@ def _spun(pan: Path, seconds: int, *options: str) -> tuple[bool, Searched | None
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     found = [re.search(rf"(\d+) {what}", done.stdout) for what in ("states, stored", "transitions")]
-    if done.returncode or "not completed" in done.stdout or None in found:
-        return "max search depth too small" in done.stdout, None
+    shallow = "search depth too small" in done.stdout
+    if shallow or done.returncode or "not completed" in done.stdout or None in found:
+        return shallow, None
     states, transitions = (int(x[1]) for x in found if x is not None)
-    return "max search depth too small" in done.stdout, Searched(states, transitions, spent)
+    return False, Searched(states, transitions, spent, states)
 
 
-def timed(engine: Callable[[Network], tuple[int, int]], network: Network) -> Searched:
-    """One of our engines."""
-    begin = time.process_time()
-    states, transitions = engine(network)
-    return Searched(states, transitions, time.process_time() - begin)
+def beside(family: Family, seconds: int) -> Iterator[Beside]:
+    """The largest network that Spin ends in time; and the largest that the plain engine is for."""
+    for size in family.sizes:
+        one = _beside(family, size, seconds)
+        if one is not None:
+            yield one
+            if "plain" in one.engines:
+                return
 
 
-def rows(seconds: int) -> Iterator[str]:
-    """A line for each family, size and engine; equal numbers of states are asserted."""
+def _beside(family: Family, size: int, seconds: int) -> Beside | None:
+    network = NETWORKS[family.name](size)
     with tempfile.TemporaryDirectory() as place:
-        for family, (make, sizes) in FAMILIES.items():
-            for size in sizes:  # the next one is not tried where Spin does not end
-                name = f"{family}({size})"
-                network = make(size)
-                spins = dict(_both(network, Path(place) / name, seconds))
-                if not spins:
-                    yield f"{name:9} Spin does not end in {seconds} s"
-                    break
-                best = min(spins, key=lambda form: spins[form].seconds)
-                for form, one in spins.items():
-                    yield _row(name, f"Spin, {form}", one, spins[best])
-                for engine, (call, most) in ENGINES.items():
-                    if spins[best].states > most:
-                        continue
-                    mine = timed(call, network)
-                    assert all(one.states == mine.states for one in spins.values())
-                    yield _row(name, engine, mine, spins[best])
-
-
-def _both(network: Network, folder: Path, seconds: int) -> Iterator[tuple[str, Searched]]:
-    folder.mkdir()
-    for form in ("flat", "processes"):
-        pan = compiled(network, folder / form, processes=form == "processes")
-        # A small table starts fast, a large one has no long chains: the best of them.
-        tries = [spun(pan, seconds, bits) for bits in (18, 22, 24)]
-        ended = [one for one in tries if one is not None]
-        if ended:
-            yield form, min(ended, key=lambda one: one.seconds)
-
-
-def _row(name: str, engine: str, one: Searched, best: Searched) -> str:
-    rate = one.states / one.seconds if one.seconds else 0.0
-    return (
-        f"{name:9} {engine:16} {one.states:>11,} states {one.transitions:>12,} transitions"
-        f" {one.seconds:>8.2f} s {rate:>11,.0f} states/s"
-        f" {best.seconds / one.seconds if one.seconds else 0.0:>7.2f} x Spin"
-    )
-
-
-def main(argv: list[str]) -> None:
-    """Print the table."""
-    by_numba(of(seq(1)))
-    for line in rows(int(argv[0]) if argv else 60):
-        print(line, flush=True)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+        spins: dict[str, Searched] = {}
+        for form in family.forms:
+            pan = compiled(network, Path(place) / form, form)
+            ended = [one for bits in TABLES if (one := spun(pan, seconds, bits)) is not None]
+            if ended:
+                spins[form] = min(ended, key=lambda one: one.seconds)
+    if not spins:
+        return None
+    form = min(spins, key=lambda form: spins[form].seconds)
+    engines = {SPIN: spins[form]}
+    for engine in EXPLICIT:
+        if engine != "plain" or spins[form].states <= PLAIN:
+            mine = apart(engine, family.name, size, seconds=20 * seconds, megabytes=MEGABYTES)
+            if mine is not None:
+                engines[engine] = mine
+    counts = {one.states for one in (*spins.values(), *engines.values())}
+    assert len(counts) == 1, (family.name, size, counts)
+    return Beside(f"{family.name}({size})", form, engines)

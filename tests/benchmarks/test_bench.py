@@ -16,6 +16,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from saga_fsm import Status, check, compile_saga
 from saga_fsm.examples import order
+from tests.benchmarks import checker
 from tests.benchmarks import subjects as s
 
 
@@ -130,3 +131,12 @@ def test_check_the_order(benchmark: BenchmarkFixture) -> None:
 def test_commands(benchmark: BenchmarkFixture, arguments: tuple[str, ...], said: str) -> None:
     """What a person waits for, in a process of its own."""
     assert said in benchmark.pedantic(s.command, args=arguments, rounds=5)
+
+
+def test_the_table_of_the_checker() -> None:
+    """Each section of ``checker.py`` measures something on tiny sagas, and nothing is unsound."""
+    lines = list(checker.table(checker.TINY))
+    sections = "".join(lines).split("-- ")[1:]
+    assert len(sections) == len(checker.SECTIONS)
+    assert not any("NOT SAFE" in line or "did not end" in line for line in lines)
+    assert sum(not line.startswith("-- ") for line in lines) > 2 * len(sections)

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saga_fsm import GUARDED, Saga, compile_saga, pivot, readonly, retriable, step
+from saga_fsm.checker import interference
 from saga_fsm.checker._instances import instances_of
-from saga_fsm.checker._interference import interference
 from saga_fsm.checker._remedies import rebuilt, steps_of
 from saga_fsm.checker._search import search
 from saga_fsm.definition.layout import lay_out

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from saga_fsm import Saga
+from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._properties import Asked
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition.layout import lay_out
@@ -203,7 +204,7 @@ def with_bit(values: frozenset[int]) -> Any:
 
 def answer(net: Network, one: Any, limit: int = 10_000) -> Any:
     """The finding that answers, and the rest."""
-    found = Asked(LAYOUT, net, [one]).answers(limit=limit).findings
+    found = Asked(LAYOUT, net, [one]).answers(Bounds(limit)).findings
     return found[0]
 
 

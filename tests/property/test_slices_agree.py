@@ -65,7 +65,8 @@ def lengths(
     explored = search(network, limit=LIMIT, first_only=True)
     if not explored.complete and not explored.breaches:
         return None
-    run = aimed(layout, machine, path, kept)
+    run, decided = aimed(layout, machine, path, kept)
+    assert decided, path
     whole = len(explored.breaches[0].path) if explored.breaches else None
     return whole, None if run is None else len(run)
 

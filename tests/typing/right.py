@@ -20,6 +20,7 @@ from saga_fsm import (
     Rejected,
     Retry,
     Saga,
+    Status,
     Step,
     Transient,
     alternatives,
@@ -39,6 +40,30 @@ from saga_fsm import (
 )
 from saga_fsm.definition import Alternatives, Choice, Each, Parallel
 from saga_fsm.errors import DefinitionError, SagaError
+from saga_fsm.properties import (
+    Predicate,
+    Property,
+    View,
+    Word,
+    always,
+    always_possible,
+    at,
+    at_rest,
+    event,
+    eventually,
+    happened,
+    implies,
+    landed,
+    leads_to,
+    never,
+    precedes,
+    predicate,
+    reachable,
+    started,
+    status,
+    termination,
+    undone,
+)
 
 
 @dataclass
@@ -485,3 +510,45 @@ def mended(error: DefinitionError) -> SagaError:
     assert_type((error.rule, error.saga, error.step), tuple[str, str, str])
     assert_type((error.file, error.line, error.remedy), tuple[str, int, str])
     return error
+
+
+# ---------------------------------------------------------------- properties
+
+
+def paid(view: View) -> bool:
+    """Look at one state; steps go by value, path, name or function."""
+    assert_type(view["trip/fly"], Word)
+    assert_type(view[trip], Word)
+    assert_type(view.status, Status)
+    assert_type((view.up, view.ended), tuple[bool, bool])
+    assert_type(
+        (view.started(bare), view.landed(charge), view.undone("bare")), tuple[bool, bool, bool]
+    )
+    assert_type(view.net(decorated), int)
+    return view["bare"] == "done" and view.status is not Status.STUCK
+
+
+atoms: list[Predicate] = [
+    *(
+        at(bare, "done", "started"),
+        at(trip, "undoing"),
+        started(charge),
+        landed("bare"),
+        undone(pay),
+    ),
+    *(status("stuck", Status.COMPLETED), event("done(bare)"), event(bare, "done"), at_rest),
+    *(happened(charge, "rejected"), predicate(paid), predicate(lambda view: view.up)),
+    *(implies(paid, landed(bare)), implies("done(bare)", lambda view: view.ended)),
+]
+assert_type(landed(bare) & ~undone(bare) | at_rest, Predicate)
+assert_type(landed(bare) & paid, Predicate)
+assert_type(landed(bare) & predicate(lambda view: view.up) | "cancel", Predicate)
+assert_type(paid | landed(bare), Predicate)
+assert_type("~crash" & landed(bare), Predicate)
+wanted: list[Property] = [
+    *(always(paid), never(landed(bare), name="none"), reachable(lambda view: view.net(bare) > 1)),
+    *(eventually("done(bare)", adversarial=["~crash"]), eventually(at_rest, adversarial="retry")),
+    *(leads_to(paid, lambda view: view["bare"] != "done"), precedes("start", atoms[0])),
+    *(always_possible(at_rest), termination(adversarial=("retry", "resolve"), name="ends")),
+]
+assert_type(check(saga, properties=wanted).ok, bool)

@@ -15,6 +15,7 @@ from saga_fsm import (
     Retry,
     Saga,
     alternatives,
+    check,
     choice,
     each,
     parallel,
@@ -23,6 +24,21 @@ from saga_fsm import (
     readonly,
     retriable,
     step,
+)
+from saga_fsm.properties import (
+    View,
+    always,
+    at,
+    event,
+    eventually,
+    implies,
+    landed,
+    leads_to,
+    never,
+    predicate,
+    started,
+    status,
+    termination,
 )
 
 
@@ -264,4 +280,55 @@ def reads(ctx: Ctx) -> None:
     ctx.input.trip  # expect: error # noqa: B018
     ctx.tries  # expect: error # noqa: B018
     known: Any = (text, some, later)
+    assert known
+
+
+# A predicate is a function of a view that answers True or False, an atom, or an event's text.
+def net_of(view: View) -> int:
+    """Answer a number."""
+    return view.net("act")
+
+
+def of_context(ctx: Ctx) -> bool:
+    """Take a context, which is no state."""
+    return bool(ctx.key)
+
+
+always(net_of)  # expect: error
+never(of_context)  # expect: error
+never(lambda view: view.net("act"))  # expect: error
+never(lambda: True)  # expect: error
+never(3)  # expect: error
+predicate("done(act)")  # expect: error
+implies(landed("act"))  # expect: error
+leads_to(landed("act"))  # expect: error
+landed("act") & 3  # expect: error
+3 | landed("act")  # expect: error
+
+# A step is its value, path, name or function; a state's word is text.
+landed(3)  # expect: error
+started(None)  # expect: error
+at("act", 3)  # expect: error
+event(3)  # expect: error
+status(3)  # expect: error
+
+# Options are those there are, of their types, by name.
+always(landed("act"), "paid")  # expect: error
+never(landed("act"), adversarial=["~crash"])  # expect: error
+eventually(landed("act"), adversarial=3)  # expect: error
+termination(landed("act"))  # expect: error
+always(landed("act")).name = "paid"  # expect: error
+check(nested, properties=[landed("act")])  # expect: error
+check(nested, properties=always(landed("act")))  # expect: error
+
+
+def looks(view: View) -> None:
+    """Look at a state as what it is not."""
+    view.status = "stuck"  # expect: error
+    view.state  # expect: error # noqa: B018
+    view["act"].done  # expect: error # noqa: B018
+    view[3]  # expect: error
+    view.landed(3)  # expect: error
+    text: str = view.net("act")  # expect: error
+    known: Any = text
     assert known

@@ -10,6 +10,7 @@ import pytest
 
 from saga_fsm import Contract, Path, Saga, check, compile_saga, each, parallel, retriable
 from saga_fsm.checker import NeverTaken, Report
+from saga_fsm.properties import termination
 from tests.reference import BOUNDED, GUARDED, REFERENCES, C, P, R, act, ask, several, undo
 
 
@@ -294,3 +295,13 @@ def test_a_memory_limit_ends_the_search_and_is_said() -> None:
     assert (report.verdict, report.short_of, report.complete) == ("incomplete", "memory", False)
     assert "takes more than 2,000,000 bytes; a larger memory= goes on" in str(report)
     assert check(saga, limit=3_000, engine="scout").short_of == "states"
+
+
+def test_one_where_several_may_be_is_refused_with_the_list_to_give() -> None:
+    """A property or a saga by itself is a slip that everybody makes once."""
+    wrong: Any = termination()
+    with pytest.raises(TypeError, match=r"Give a list: properties=\[...\]"):
+        check(WEAK["bare"], properties=wrong)
+    wrong = WEAK["order"]
+    with pytest.raises(TypeError, match=r"Give a list: against=\[...\]"):
+        check(WEAK["bare"], against=wrong)

@@ -13,7 +13,7 @@ from saga_fsm.cli import main
 
 
 SAGAS = """
-from saga_fsm import GUARDED, Rejected, Saga, pivot, retriable, step
+from saga_fsm import GUARDED, Rejected, Saga, pivot, readonly, retriable, step
 from saga_fsm.examples import order
 from saga_fsm.properties import always_possible, at_rest, eventually, landed, never, status
 from saga_fsm.properties import termination
@@ -28,6 +28,8 @@ back = Saga("back", step(act, compensate=undo), pivot(refuse), contract=GUARDED)
 stuck = Saga("stuck", step(act, compensate=broken, compensation_retry=None), pivot(refuse),
              contract=GUARDED)
 bare = Saga("bare", step(act, compensate=undo), pivot(refuse))
+seen = Saga("seen", readonly(act, reads="stock"))
+sold = Saga("sold", step(act, compensate=undo, writes="stock"), contract=GUARDED)
 no_saga = 3
 whole = [always_possible(at_rest), termination(name="ends")]
 wrong = never(landed("nobody"))
@@ -76,6 +78,12 @@ STATUS = [
     (("export", "{f}:done", "--to", "mermaid"), 0),
     (("export", "{f}:done", "--to", "json"), 0),
     (("export", "{f}:done", "--to", "cobol"), 2),
+    (("check", "{f}:sold", "--instances", "2", "--draw", "{d}/x.svg"), 1),
+    (("check", "{f}:sold", "--instances", "2", "--write-test", "{d}/x.py"), 1),
+    (("interference", "{f}:seen", "{f}:done"), 0),
+    (("interference", "{f}:seen", "{f}:sold"), 1),
+    (("interference", "{f}:no_saga"), 2),
+    (("interference",), 2),
     (("dance",), 2),
 ]
 
@@ -161,8 +169,9 @@ SHAPES = {
                     "message": TEXT,
                     "path": MAYBE_TEXT,
                     "notes": {"type": "array", "items": {"type": "string"}},
+                    "shortest": FLAG,
                 },
-                "required": ["rule", "level", "step", "message", "path", "notes"],
+                "required": ["rule", "level", "step", "message", "path", "notes", "shortest"],
                 "additionalProperties": False,
             },
         },
@@ -203,6 +212,39 @@ SHAPES = {
         unresolved=BY_NAME,
         unfired=TEXTS,
         path=TEXT,
+    ),
+    ("interference", "{f}:seen", "{f}:sold", "{f}:done", "--json"): shape(
+        ok={"const": False},
+        sagas=TEXTS,
+        silent={"const": ["done"]},
+        windows={
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "properties": {"saga": TEXT, "resource": TEXT, "steps": TEXTS},
+                "required": ["saga", "resource", "steps"],
+                "additionalProperties": False,
+            },
+        },
+        meetings={
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "properties": {
+                    "resource": TEXT,
+                    "risk": {"enum": ["lost update", "dirty read", "fuzzy read"]},
+                    "suffers": TEXT,
+                    "harms": TEXT,
+                    "steps": TEXTS,
+                    "lock": TEXT,
+                },
+                "required": ["resource", "risk", "suffers", "harms", "steps", "lock"],
+                "additionalProperties": False,
+            },
+        },
+        circles={"type": "array", "items": TEXTS},
     ),
     ("export", "{f}:done", "--to", "json"): shape(
         saga=TEXT,

@@ -146,7 +146,7 @@ def test_a_late_effect_after_its_undo_is_an_alarm() -> None:
     driver.returned(("compensate", "a", 1), None, 6.0)
     assert driver.outcome().status is Status.COMPENSATED
     entries, commands = driver.returned(("call", "a", 1), "late", 7.0)
-    assert [entry.event for entry in entries] == ["late_done(a)"]
+    assert [entry.event for entry in entries] == ["late_done(a)", "#alert(stuck)"]
     assert driver.outcome().status is Status.STUCK
     assert driver.outcome().unresolved == {"a": "compensate"}
     assert [c for c in commands if isinstance(c, Alert)] == [Alert("stuck: compensate 'a'")]

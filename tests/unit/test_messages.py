@@ -28,6 +28,7 @@ from saga_fsm import *
 from saga_fsm.definition import *
 from saga_fsm.errors import *
 from saga_fsm.journals.memory import MemoryJournal
+from saga_fsm.ports import Birth
 from saga_fsm.runner import operate
 
 def reserve(ctx): ...
@@ -173,6 +174,46 @@ raise ConcurrentAppendError(run_id="trip-7", expected=3, actual=5)
     "lease_lost": 'raise LeaseLostError(run_id="trip-7", fence=1, newer=2)',
     "machine_changed": """
 raise MachineChangedError(run_id="trip-7", saga="trip", stored="2d8e6f54", current="0a9ad141")
+""",
+    "concurrent_birth": """
+raise ConcurrentAppendError(run_id="trip-7", expected=0, actual=0)
+""",
+    "store_unavailable": """
+raise StoreUnavailableError(store="runs.db", message="database or disk is full")
+""",
+    "store_unavailable_unknown": """
+raise StoreUnavailableError(store="postgresql://db:5432/shop", message="the connection is lost",
+                            unknown=True)
+""",
+    "store_broken": """
+raise StoreBrokenError(store="runs.db", message="file is not a database")
+""",
+    "unknown_run": 'MemoryJournal().post("trip-7", "cancel")',
+    "unknown_run_in_store": 'raise UnknownRunError(run_id="trip-7", store="runs.db")',
+    "decision_pending": 'raise DecisionPendingError(run_id="trip-7", word="resolve(charge,done)")',
+    "id_too_long": 'MemoryJournal().enter(Birth("x" * 501, "trip", "2d8e6f54", "d1"))',
+    "id_half_a_pair": 'MemoryJournal().enter(Birth("trip\\ud83e", "trip", "2d8e6f54", "d1"))',
+    "text_with_nul": 'MemoryJournal().post("trip-7", "cancel", "a\\0b")',
+    "owner_without_name": 'MemoryJournal().beat("", 30.0)',
+    "within_memory": """
+MemoryJournal().enter(Birth("trip-7", "trip", "2d8e6f54", "d1"), within=object())
+""",
+    "unstorable_type": """
+import threading
+from saga_fsm.codec import Scribe
+def book(ctx) -> threading.Condition | None: ...
+def settle(ctx) -> dict[str, threading.Thread]: ...
+Scribe(Saga("trip", step(book, compensate=print), pivot(settle))).check()
+""",
+    "unstorable_value": """
+from saga_fsm.codec import Scribe
+def book(ctx): ...
+Scribe(Saga("trip", pivot(book))).admit("done", "book", {"seats": [(3, 4)]})
+""",
+    "unstorable_value_too_long": """
+from saga_fsm.codec import Scribe
+def book(ctx) -> str: ...
+Scribe(Saga("trip", pivot(book)), limit=1000).admit("done", "book", "x" * 2000)
 """,
     "malformed_reply": """
 raise MalformedReplyError(step="charge", message="the answer is no JSON: '<html>'")

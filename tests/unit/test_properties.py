@@ -22,6 +22,7 @@ from saga_fsm import (
     draw,
     each,
 )
+from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._lasso import _around, bottoms_of
 from saga_fsm.checker._properties import Asked
 from saga_fsm.checker._search import search
@@ -217,7 +218,7 @@ def test_an_interrupt_leaves_the_rest_undecided(monkeypatch: pytest.MonkeyPatch)
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("saga_fsm.checker._properties.graph_of", interrupted)
+    monkeypatch.setattr("saga_fsm.checker._properties.depths", interrupted)
     report = check(SAGA, properties=HOLDS[:2])
     found = [x for x in report.findings if x.rule.startswith("P:")]
     assert report.interrupted
@@ -241,7 +242,7 @@ def view_of(saga: Any, tokens: str, asked: Any) -> Any:
             heard.append(asked(view))
         return bool(terms)
 
-    Asked(layout, network, [always(here)]).answers(limit=10_000)
+    Asked(layout, network, [always(here)]).answers(Bounds(10_000))
     return heard[0]
 
 
@@ -319,7 +320,7 @@ def test_atoms_are_what_the_view_says(atom: Any, function: Any) -> None:
         ]
         return held == [wanted, not wanted] and atom(view) is wanted
 
-    (found,) = Asked(layout, network, [always(same)]).answers(limit=10_000).findings
+    (found,) = Asked(layout, network, [always(same)]).answers(Bounds(10_000)).findings
     assert found.level == "info", str(found)
 
 
@@ -431,20 +432,22 @@ def test_properties_are_values() -> None:
 def test_properties_share_a_graph_where_they_remember_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Those without events are all asked of one exploration."""
+    """Those without events are asked of the search itself, those with the same of one more."""
     from saga_fsm.checker import _properties
 
     made: list[int] = []
-    real = _properties.graph_of
+    real = _properties.graph_within
 
-    def counted(network: Any, **options: Any) -> Any:
+    def counted(network: Any, *options: Any) -> Any:
         made.append(len(network.fields))
-        return real(network, **options)
+        return real(network, *options)
 
-    monkeypatch.setattr(_properties, "graph_of", counted)
+    monkeypatch.setattr(_properties, "graph_within", counted)
     report: Report = check(SAGA, properties=HOLDS)
-    assert len(made) == 4
+    assert len(made) == 3
     assert report.ok
+    assert len(report.reductions) == 3
+    assert all("they remember what has happened" in one for one in report.reductions)
 
 
 @pytest.mark.parametrize(
@@ -460,7 +463,7 @@ def test_termination_is_i4(missing: str) -> None:
         x for x in search(network, limit=10_000).breaches if "never come to rest" in x.message
     ]
     answers = Asked(layout, network, [termination(), always_possible(at_rest)])
-    found, possible, *_ = answers.answers(limit=10_000).findings
+    found, possible, *_ = answers.answers(Bounds(10_000)).findings
     assert bool(livelock) is (found.level == "error") is (possible.level == "error")
     assert [len(x.path) for x in livelock] == [len(x.path) for x in [possible] if x.path]
 
@@ -473,7 +476,7 @@ def test_what_is_taken_away_does_make_livelocks() -> None:
         network = network_of(layout, compile_saga(layout.saga))
         left = tuple(x for x in network.commands if x.token != missing)
         network = attrs.evolve(network, commands=left)
-        (found,) = Asked(layout, network, [termination()]).answers(limit=10_000).findings
+        (found,) = Asked(layout, network, [termination()]).answers(Bounds(10_000)).findings
         seen.add(found.level)
     assert seen == {"info", "error"}
 

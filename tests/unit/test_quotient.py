@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._quotient import explore
 from saga_fsm.checker._search import Explored, search
 from saga_fsm.checker._symmetry import alike
@@ -27,7 +28,7 @@ SUBJECTS = {
 def test_orbits_add_up_to_all_states(name: str) -> None:
     """Figures, rows, local states and shortest runs are those of the whole search."""
     whole = network(SUBJECTS[name])
-    expected, found = search(whole, limit=10**6), explore(whole, limit=10**6)
+    expected, found = search(whole, limit=10**6), explore(whole, Bounds(10**6))
     assert (found.states, found.transitions) == (expected.states, expected.transitions)
     assert (found.depth, found.complete) == (expected.depth, True)
     assert (found.taken, found.reached) == (expected.taken, expected.reached)
@@ -48,12 +49,12 @@ def test_steps_in_a_row_are_not_alike() -> None:
     """A saga without branches is searched whole, and the result says that it was."""
     whole = network(seq(2))
     assert alike(whole) == []
-    found = explore(whole, limit=10**6)
+    found = explore(whole, Bounds(10**6))
     assert found.looked_at == found.states == search(whole, limit=10**6).states
     assert found.reductions == ("symmetry: not used, no two branches are alike",)
 
 
 def test_what_is_alike_is_said() -> None:
     """The result names the branches of which one order was looked at."""
-    found = explore(network(par(2)), limit=10**6)
+    found = explore(network(par(2)), Bounds(10**6))
     assert found.reductions == ("symmetry: 2 branches alike (b0, b1)",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -14,7 +14,9 @@ from saga_fsm import (
     Path,
     Retry,
     Saga,
+    check,
     choice,
+    draw,
     each,
     parallel,
     pivot,
@@ -22,8 +24,8 @@ from saga_fsm import (
     retriable,
     step,
 )
+from saga_fsm.checker import interference
 from saga_fsm.checker._clashes import Clash, Together, Trial
-from saga_fsm.checker._interference import interference
 from saga_fsm.checker._remedies import ISOLATION, NotApplicableError, steps_of
 from saga_fsm.checker._together import check_together
 from saga_fsm.errors import DefinitionError
@@ -349,10 +351,35 @@ def declared(saga: Any, **names: Any) -> Any:
     return attrs.evolve(saga, blocks=tuple(blocks))
 
 
+def without(saga: Any, *options: str) -> Any:
+    """The same saga, no step of which has these declarations."""
+    blocks = [attrs.evolve(block, **dict.fromkeys(options, ())) for block in saga.blocks]
+    return attrs.evolve(saga, blocks=tuple(blocks))
+
+
+@pytest.mark.parametrize(
+    ("saga", "shared"),
+    [(order, ("purses", "set aside", "shelf", "till")), (transfer, ("accounts",))],
+    ids=["order", "transfer"],
+)
+def test_two_runs_of_an_example_meet_and_are_safe_as_amounts(saga: Any, shared: Any) -> None:
+    """Amounts that are added and taken commute; as balances that are set, writes are lost."""
+    together = check(saga, instances=2).together
+    assert together is not None
+    assert (together.verdict, together.shared, together.clashes) == ("safe", shared, ())
+    assert together.states > 0
+    balances = without(saga, "commutes_with")
+    found = check_together(balances, instances=2)
+    assert rules(found) == {"lost update"}
+    assert all("commutative updates" in clash.removed_by for clash in found.clashes)
+    assert interference([saga]).ok
+    assert not interference([balances]).ok
+
+
 @pytest.mark.parametrize("saga", [order, transfer], ids=lambda one: one.name)
-def test_examples_that_declare_nothing_are_told_that_nothing_was_looked_for(saga: Any) -> None:
+def test_a_saga_that_declares_nothing_is_told_that_nothing_was_looked_for(saga: Any) -> None:
     """A green report that could not be red says so."""
-    together = check_together(saga, instances=2)
+    together = check_together(without(saga, "writes", "commutes_with"), instances=2)
     assert together.verdict == "safe"
     [note] = together.findings
     assert (note.rule, note.level) == ("nothing shared", "warning")
@@ -360,24 +387,26 @@ def test_examples_that_declare_nothing_are_told_that_nothing_was_looked_for(saga
     assert together.states == 0
 
 
-def test_two_transfers_from_one_account_need_updates_that_commute() -> None:
-    """As amounts they commute, and nothing is lost; as balances an undo loses the other's."""
-    sums = declared(transfer, withdraw={"writes": "account"})
-    assert rules(check_together(sums, instances=2)) == {"lost update"}
-    amounts = declared(transfer, withdraw={"writes": "account", "commutes_with": "account"})
-    assert check_together(amounts, instances=2).ok
-
-
-def test_two_orders_on_one_shelf() -> None:
+def test_two_orders_that_look_at_one_shelf() -> None:
     """Who looks at the shelf while another may still put back has read dirty; a lock helps."""
     adds = {"reads": "stock", "writes": "stock", "commutes_with": "stock"}
-    together = check_together(declared(order, reserve_stock=adds), instances=2)
+    bare = without(order, "writes", "commutes_with")
+    together = check_together(declared(bare, reserve_stock=adds), instances=2)
     [clash] = together.clashes
     assert clash.rule == "dirty read"
     assert "semantic lock" in clash.removed_by
 
 
 # ---------------------------------------------------------------- reports
+
+
+def test_a_report_on_several_runs_is_drawn_by_their_run() -> None:
+    """The counterexample is on no machine of one saga: its states stand side by side."""
+    report = check(RESERVE, instances=2)
+    assert report.verdict == "unsafe"
+    source = draw(report).source
+    assert "counterexample" in source
+    assert "#2" in source
 
 
 def test_a_path_of_several_runs_prints_all_states_and_replays_as_text() -> None:
@@ -457,7 +486,7 @@ def test_what_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_the_table_of_a_registry_reads_as_a_table() -> None:
-    """Rows suffer, columns do it; brackets are kept away by a lock."""
+    """Rows suffer, columns do it; brackets are kept away by a lock; a silent saga is named."""
     locked = S("see", O("first", reads="order", locks="desk"), P("p", locks="desk"))
     opened = S("open", C("open", writes="order", locks="desk"), R("done", locks="desk"))
     assert str(interference([CREATE, CANCEL, opened, locked])).splitlines() == [
@@ -466,9 +495,31 @@ def test_the_table_of_a_registry_reads_as_a_table() -> None:
         "cancel  order: lost update, dirty read  -          order: dirty read, lost update  -",
         "open    order: lost update              -          order: (lost update)            -",
         "see     order: dirty read               -          order: (dirty read)             -",
+        "a row's saga is harmed by a column's; in brackets: a semantic lock keeps them apart",
         "dirty window of 'order' in create: open, ship",
         "dirty window of 'order' in open: open",
     ]
+    assert str(interference([S("mute", C("a"))])).splitlines()[-1] == (
+        "of mute nothing can be said: no step of it names a resource in reads=, writes= or locks="
+    )
+
+
+def test_a_registry_is_fine_where_locks_keep_all_apart() -> None:
+    """A meeting without a lock is a risk, and so is a circle of locks without a meeting."""
+    opened = S("open", C("open", writes="order", locks="desk"))
+    assert interference([opened]).ok
+    assert not interference([opened, CREATE]).ok
+    assert not interference([ONE, TWO]).ok
+    assert not interference([ONE, TWO]).meetings
+
+
+def test_what_is_no_saga_or_has_a_name_twice_is_refused() -> None:
+    """What is found is said by the names; the same saga twice is one."""
+    with pytest.raises(DefinitionError, match="not a saga"):
+        interference([CREATE, cast("Any", "saga")])
+    with pytest.raises(ValueError, match="two different sagas are named 'create'"):
+        interference([CREATE, S("create", C("a"))])
+    assert interference([CREATE, CREATE]).sagas == ("create",)
 
 
 def test_conc_is_one_network_of_so_many_runs() -> None:

@@ -76,6 +76,28 @@ def test_a_run_that_has_passed_the_change_may_not_go_on(change: str) -> None:
     assert found.maps(compile_saga(OLD).initial) == compile_saga(new).initial
 
 
+@pytest.mark.parametrize("change", CHANGES)
+def test_each_refusal_is_a_finding_as_those_of_a_check(change: str) -> None:
+    """Rule, level, step, message and the shortest run; text and JSON have them too."""
+    new, step, reason = CHANGES[change]
+    found = diff(OLD, new)
+    first = found.findings[0]
+    assert (first.rule, first.level, first.step) == ("W16", "error", step)
+    assert first.message.startswith(reason)
+    assert first.path == found.refusals[0].path
+    assert found.refusals[0].obstacle.remedy in first.notes
+    assert len(found.findings) == len(found.refusals) == str(found).count("error W16: ")
+    assert json.loads(found.to_json())["findings"] == [one.plain() for one in found.findings]
+    assert diff(OLD, OLD).findings == ()
+
+
+def test_no_word_of_a_refusal_is_a_private_one() -> None:
+    """The saga, its cancel and its participants are called by words, not by names of fields."""
+    words = [x.message for x in diff(OLD, CHANGES["a step between"][0]).findings]
+    assert any("'z' is pending and the cancel or deadline asked" in one for one in words)
+    assert not any("@" in one for one in words)
+
+
 def test_only_the_runs_that_passed_are_refused() -> None:
     """With a step put before the pivot, a run that is still at the first step goes on."""
     found = diff(OLD, saga(C("a"), C("b"), C("z"), P("p")))

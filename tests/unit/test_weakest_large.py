@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from saga_fsm import compile_saga
+from saga_fsm import check, compile_saga, draw
 from saga_fsm.checker._weakest import Needs
 from saga_fsm.definition import (
     GUARDED,
@@ -100,3 +101,28 @@ def test_every_block_of_a_hundred_steps(kind: str) -> None:
     assert needs.missing == {name: {"fenced"} for name in weak}
     needs.missing = dict(list(needs.missing.items())[:: max(1, len(weak) // 2)])
     assert needs.shown.keys() == {(name, "fenced") for name in needs.missing}
+
+
+def test_a_run_that_may_not_be_the_shortest_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the search for the shortest is cut short: on the finding, in text, JSON and drawing."""
+    saga = Saga("s", parallel(*(C(f"c{i}", contract=WEAK) for i in range(4))), P("p"))
+    mark = "a shorter run may be"
+    [*proven] = Needs(saga).shown.values()
+    assert all(one.shortest and mark not in str(one) for one in proven)
+    monkeypatch.setattr("saga_fsm.checker._aimed.BUDGET", 40)
+    report = check(saga, engine="compose")
+    [found, *_] = report.findings
+    assert (report.verdict, found.shortest) == ("unsafe", False)
+    assert mark in str(found)
+    assert mark in str(report)
+    plain = json.loads(report.to_json())["findings"]
+    assert [x["shortest"] for x in plain] == [x.shortest for x in report.findings]
+    assert "maybe not the shortest" in draw(report).source
+
+
+def test_of_several_runs_the_nearest_is_the_shortest_only_if_each_is() -> None:
+    """Three sagas deep, one of eleven like it: the promise is missing, its run may be shorter."""
+    needs = Needs(LARGE["nested"])
+    needs.missing = {"n0/c0_0": {"fenced"}, "n5/c5_4": {"fenced"}}
+    shown = {name: one.shortest for (name, _), one in needs.shown.items()}
+    assert shown == {"n0/c0_0": False, "n5/c5_4": True}

@@ -8,10 +8,24 @@ import attrs
 import pytest
 
 from saga_fsm import Contract, Saga
+from saga_fsm.checker._search import search
+from saga_fsm.interop import promela
 from saga_fsm.interop.promela import to_promela
 from saga_fsm.product import Network
+from tests.benchmarks.families import seq
 from tests.reference import C, Reference, parallel
-from tests.witness.tools import BUGS, KINDS, Said, needs, net, ours, spin, spin_path, tampered
+from tests.witness.tools import (
+    BUGS,
+    KINDS,
+    LIMIT,
+    Said,
+    needs,
+    net,
+    ours,
+    spin,
+    spin_path,
+    tampered,
+)
 
 
 pytestmark = needs("spin", "gcc")
@@ -81,3 +95,39 @@ def test_a_state_without_commands_is_an_error_unless_at_rest(tmp_path: Path) -> 
     said = spin(to_promela(stopped), tmp_path)
     assert said.errors == 1
     assert any("invalid end state" in line for line in said.lines)
+
+
+def test_a_long_saga_is_counted_too(tmp_path: Path) -> None:
+    """Of 20 steps there are more rules than Spin takes in one d_step; the states are ours."""
+    network = net(seq(20))
+    text = to_promela(network)
+    assert text.count("What may never be") > 1
+    said = spin(text, tmp_path)
+    found = search(network, limit=LIMIT)
+    assert (said.errors, said.states) == (len(found.breaches), found.states) == (0, 20_202)
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_rules_that_are_cut_say_the_same(
+    bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a d_step for each rule it meets as many states, the same rules, by as short a run."""
+    monkeypatch.setattr(promela, "_RULES", 1)
+    network = tampered(bug)
+    said, mine = spin(to_promela(network), tmp_path, "-DPRINTF"), ours(network)
+    assert (said.states, said.broken) == (mine.explored.states, mine.broken)
+    shortest(network, tmp_path)
+
+
+@pytest.mark.parametrize("processes", [False, True], ids=["one", "each"])
+def test_settling_that_is_cut_stores_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, processes: bool
+) -> None:
+    """Settling in many d_steps: what lies between them is no state."""
+    monkeypatch.setattr(promela, "_COMMANDS", 1)
+    network = net(Saga("two", parallel(C("a"), C("b")), C("c")))
+    # The other way round: once through them is not enough.
+    network = attrs.evolve(network, internal=network.internal[::-1])
+    text = to_promela(network, processes=processes)
+    assert text.count("unsettled = false") == text.count("active proctype")
+    same(spin(text, tmp_path, "-DPRINTF"), network)

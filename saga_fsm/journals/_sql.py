@@ -1,0 +1,90 @@
+"""Statements by their names, and the steps from one version of the tables to the next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from saga_fsm.machine import Status
+from saga_fsm.ports import Append, Birth, Entry, Run
+
+
+_FOLDER = files("saga_fsm.journals") / "sql"
+
+
+def statements(dialect: str) -> dict[str, str]:
+    """Give each statement of ``sql/DIALECT.sql`` by the name above it."""
+    text = (_FOLDER / f"{dialect}.sql").read_text(encoding="utf-8")
+    found: dict[str, str] = {}
+    for part in text.split("-- name: ")[1:]:
+        name, _, body = part.partition("\n")
+        lines = [line for line in body.splitlines() if not line.startswith("--")]
+        found[name.strip()] = "\n".join(lines).strip().rstrip(";")
+    return found
+
+
+def versions(dialect: str) -> list[str]:
+    """Give the script that makes each version of the tables of the one before, the first first."""
+    scripts: list[str] = []
+    while (script := _FOLDER / f"{dialect}-{len(scripts) + 1}.sql").is_file():
+        scripts.append(script.read_text(encoding="utf-8"))
+    return scripts
+
+
+def run_of(row: tuple[Any, ...]) -> Run:
+    """Make a run of the first ten columns of a row, in the order of ``Run``."""
+    run_id, saga, fingerprint, status, started, updated, unresolved, waiting, position, owner = row[
+        :10
+    ]
+    return Run(
+        run_id,
+        saga,
+        fingerprint,
+        Status(status),
+        started,
+        updated,
+        json.loads(unresolved),
+        tuple(json.loads(waiting)),
+        position,
+        owner,
+    )
+
+
+def shown(value: Mapping[str, str] | Sequence[str]) -> str:
+    """Write what a listing shows as text; most of the time there is nothing."""
+    if not value:
+        return "{}" if isinstance(value, Mapping) else "[]"
+    return json.dumps(dict(value) if isinstance(value, Mapping) else list(value))
+
+
+def lone(run_id: str, entries: Sequence[Entry], standing: tuple[Any, ...] | None) -> Append:
+    """
+    Make the append of who writes a run without an orchestrator.
+
+    Args:
+        run_id: the run.
+        entries: what is new.
+        standing: position, fence and status of the run; None when there is none.
+    """
+    if standing is None:
+        return Append(run_id, entries, 0, 0, Status.RUNNING, birth=Birth(run_id, "", "", ""))
+    position, fence, status = standing[:3]
+    return Append(run_id, entries, position, fence, Status(status))
+
+
+def driver_of(given: Any) -> Any:
+    """
+    Give the driver's connection behind an SQLAlchemy Session or Connection; others as they are.
+
+    Its transaction has begun then, as with SQLAlchemy's own first statement.
+    """
+    if callable(getattr(given, "connection", None)):  # a Session
+        given = given.connection()
+    pooled = getattr(given, "connection", None)
+    if pooled is None or not hasattr(pooled, "driver_connection"):
+        return given
+    if not given.in_transaction():
+        given.begin()
+    return pooled.driver_connection

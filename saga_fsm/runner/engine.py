@@ -1,0 +1,340 @@
+"""
+Many runs on one thread that decides, and others that call.
+
+The thread hears what happened (a call has ended, a timer has rung, somebody asks for something),
+lets each run decide, stores what all of them decided in one commit, and only then has the calls
+made that this allows. While a commit is on its way, answers gather: the next one takes them all.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import queue
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+import attrs
+
+from saga_fsm.errors import JournalError, StoreUnavailableError
+from saga_fsm.ports import Append, Clock, Run, Store
+from saga_fsm.runner.commands import Invoke, TimerKey
+from saga_fsm.runner.driver import Driver
+from saga_fsm.runner.flight import Flight
+from saga_fsm.runner.loop import Tell, is_async, is_awaitable
+from saga_fsm.runner.roster import Part, Roster
+from saga_fsm.runner.shell import SYSTEM_CLOCK
+from saga_fsm.runner.workers import Workers
+
+
+logger = logging.getLogger("saga_fsm")
+
+_BACKOFF = (0.05, 2.0)  # seconds between two tries of a commit: at first, and at most
+
+
+class Loop(Protocol):
+    """Where coroutines are awaited."""
+
+    def begin(self, call: Callable[[], Any], tell: Tell) -> None:
+        """Call and await there, and tell how it ended."""
+        ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
+
+
+@attrs.frozen
+class Options:
+    """How an orchestrator carries out: each as its docstring says."""
+
+    workers: int
+    lease: float
+    poll: float
+    in_flight: int
+    clock: Clock
+    luck: Callable[[], float]
+    services: Any
+    on_rest: Callable[[Run], Any] | None
+
+    @property
+    def real(self) -> bool:
+        """Whether time is this machine's."""
+        return self.clock is SYSTEM_CLOCK
+
+
+class House(Protocol):
+    """What an engine leaves to others."""
+
+    def next(self) -> float:
+        """When there is something to do, by the monotonic clock."""
+        ...
+
+    def keep(self) -> None:
+        """Do it."""
+        ...
+
+    def stood(self, flight: Flight) -> None:
+        """What a run had to write is written."""
+        ...
+
+    def refused(self, flight: Flight, error: BaseException) -> None:
+        """It was not, and never will be by this one."""
+        ...
+
+    def dismiss(self, error: BaseException) -> None:
+        """There is no more to be heard from this engine."""
+        ...
+
+
+class Engine:
+    """
+    The thread that decides, the runs it has, and who makes their calls.
+
+    Args:
+        roster: the sagas.
+        store: where runs are kept.
+        options: how.
+        loop: where coroutines are awaited.
+    """
+
+    def __init__(self, roster: Roster, store: Store, options: Options, loop: Loop) -> None:
+        self.roster = roster
+        self.store = store
+        self.options = options
+        self.owner = uuid.uuid4().hex
+        self.flights: dict[str, Flight] = {}
+        self.dirty: list[Flight] = []
+        self.flying = 0
+        self.closing = False
+        self.ended = False
+        self.broken: BaseException | None = None
+        self.house: House
+        self._loop = loop
+        self._workers = Workers(max(1, options.workers), "saga worker")
+        self._mail: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+        self._opened: deque[tuple[Any, ...]] = deque()
+        self._timers: list[tuple[float, int, Flight, TimerKey]] = []
+        self._count = 0
+        self._tries = 0
+        self._not_before = 0.0
+        self._thread: threading.Thread | None = None
+        self._hiring = threading.Lock()
+
+    # ------------------------------------------------------------------ from other threads
+
+    def tell(self, *letter: Any) -> None:
+        """Have ``function(*arguments)`` called by the thread that decides."""
+        if self._thread is None:
+            self.open()
+        self._mail.put(letter)
+
+    def open(self) -> None:
+        """Hire the thread."""
+        with self._hiring:
+            if self._thread is None and not self.ended:
+                self.store.beat(self.owner, self.options.lease)
+                thread = threading.Thread(target=self._run, name="saga engine", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def join(self) -> None:
+        """Wait for the thread's end, and send everybody home."""
+        if self._thread is not None:
+            self._thread.join()
+        self._workers.close()
+        self._loop.close()
+
+    # ------------------------------------------------------------------ the thread
+
+    def _run(self) -> None:
+        try:
+            while not self.ended:
+                self._hear()
+                self._ring()
+                self.house.keep()
+                self._commit()
+        except BaseException as error:
+            logger.exception("the orchestrator has stopped")
+            self.broken, self.ended = error, True
+            self.house.dismiss(error)
+
+    def _hear(self) -> None:
+        """Wait for a letter or a timer, then open all letters that have come."""
+        opened, mail = self._opened, self._mail
+        if not opened:
+            self._wait()
+        try:
+            while True:
+                opened.append(mail.get_nowait())
+        except queue.Empty:
+            pass
+        while opened:
+            letter = opened.popleft()
+            letter[0](*letter[1:])
+
+    def _wait(self) -> None:
+        now = time.monotonic()
+        until = max(0.0, self.house.next() - now)
+        if self.dirty:
+            until = min(until, max(0.0, self._not_before - now))
+        if not self._timers:
+            self._listen(until)
+            return
+        clock = self.options.clock
+        due = max(0.0, self._timers[0][0] - clock.now())
+        # Time that is not this machine's passes by being waited for, and not by our own affairs.
+        wait = min(until, due) if self.options.real else due
+        clock.wait(self._listen, wait, busy=self.flying > 0)
+
+    def _listen(self, seconds: float | None) -> bool | None:
+        try:
+            self._opened.append(self._mail.get(timeout=seconds))
+        except queue.Empty:
+            return None
+        return True
+
+    def _ring(self) -> None:
+        """Let each run hear the timers whose time has come."""
+        timers = self._timers
+        if not timers:
+            return
+        now = self.options.clock.now()
+        while timers and timers[0][0] <= now:
+            at, _, flight, key = heapq.heappop(timers)
+            if not flight.gone and flight.timers.get(key) == at:
+                if key in flight.threads:
+                    flight.lost.add(flight.threads.pop(key))
+                    self._workers.lose()
+                self.guarded(flight, flight.ring)
+
+    def guarded(self, flight: Flight, function: Callable[..., Any], *arguments: Any) -> None:
+        """A run that cannot be carried out takes no other with it."""
+        try:
+            function(*arguments)
+        except Exception as error:
+            logger.exception("run %s cannot be carried out", flight.run_id)
+            self.leave(flight, error)
+
+    # ------------------------------------------------------------------ runs
+
+    def flight(self, part: Part, input: Any, run_id: str, fence: int) -> Flight:  # noqa: A002 - the interface's word
+        """Take a run in."""
+        options = self.options
+        driver = Driver(
+            part.saga,
+            input=input,
+            run_id=run_id,
+            services=options.services,
+            answers={},
+            luck=options.luck,
+            admit=part.scribe.admit,
+        )
+        flight = Flight(part, driver, options.clock, fence, self.dirty.append)
+        self.flights[run_id] = flight
+        return flight
+
+    def leave(self, flight: Flight, error: BaseException) -> None:
+        """Have no more to do with a run."""
+        flight.gone = True
+        if self.flights.get(flight.run_id) is flight:
+            del self.flights[flight.run_id]
+        self.house.refused(flight, error)
+
+    # ------------------------------------------------------------------ commits
+
+    def _commit(self) -> None:
+        """Store what was decided; then let it happen."""
+        if not self.dirty or (self._tries and time.monotonic() < self._not_before):
+            return
+        flights = [flight for flight in self.dirty if not flight.gone]
+        self.dirty.clear()
+        try:
+            results = self.store.commit([self._append(flight) for flight in flights])
+        except StoreUnavailableError as error:
+            self._put_off(flights, error)
+            return
+        self._tries = 0
+        for flight, lost in zip(flights, results, strict=True):
+            if lost is None:
+                self.guarded(flight, self._stand, flight)
+            else:
+                self._lost(flight, lost)
+
+    def _append(self, flight: Flight) -> Append:
+        if flight.released:
+            return flight.append("", flight.next_due())
+        if flight.driver.resting and (self.options.on_rest is None or flight.announced):
+            return flight.append("", None)
+        return flight.append(self.owner, None)
+
+    def _stand(self, flight: Flight) -> None:
+        calls = flight.stand()
+        for key, at in flight.new_timers():
+            self._count += 1
+            heapq.heappush(self._timers, (at, self._count, flight, key))
+        if self.closing and calls:
+            flight.unmade(calls)
+        else:
+            for call in calls:
+                self._begin(flight, call)
+        self.house.stood(flight)
+
+    def _put_off(self, flights: list[Flight], error: StoreUnavailableError) -> None:
+        """Try again a little later; who waits for a new run to be stored is told that it is not."""
+        if not self._tries:
+            logger.error("the journal cannot be written, and is tried again: %s", error)
+        wait = min(_BACKOFF[1], _BACKOFF[0] * 2.0**self._tries)
+        self._tries = min(self._tries + 1, 10)
+        self._not_before = time.monotonic() + wait
+        for flight in flights:
+            if flight.birth is not None:
+                self.leave(flight, error)
+            else:
+                self.dirty.append(flight)
+
+    def _lost(self, flight: Flight, error: JournalError) -> None:
+        if flight.birth is None:
+            logger.warning("run %s goes on elsewhere: %s", flight.run_id, error)
+        self.leave(flight, error)
+
+    # ------------------------------------------------------------------ calls
+
+    def _begin(self, flight: Flight, call: Invoke) -> None:
+        flight.flying += 1
+        self.flying += 1
+        tell = partial(self._told, flight, call.leg)
+        if is_async(call.function):
+            self._loop.begin(partial(call.function, *call.arguments), tell)
+        else:
+            if call.timeout is not None:
+                flight.threads[call.leg[:2]] = call.leg
+            self._workers.take(call.function, call.arguments, tell)
+
+    def _told(self, flight: Flight, leg: Any, value: Any, error: BaseException | None) -> None:
+        """From whichever thread made the call."""
+        if error is None and is_awaitable(value):
+            self._loop.begin(lambda: value, partial(self._told, flight, leg))
+        else:
+            self._mail.put((self._answered, flight, leg, value, error))
+
+    def _answered(self, flight: Flight, leg: Any, value: Any, error: BaseException | None) -> None:
+        self.flying -= 1
+        if leg in flight.lost:
+            flight.lost.discard(leg)
+            self._workers.find()
+        elif flight.threads.get(leg[:2]) == leg:
+            del flight.threads[leg[:2]]
+        if not flight.gone:
+            self.guarded(flight, flight.answered, leg, value, error)
+
+    def aside(self, function: Callable[..., Any], argument: Any, then: Tell) -> None:
+        """Have something of the user's called by a worker; ``then`` is told on this thread."""
+        self._workers.take(
+            function, (argument,), lambda value, error: self._mail.put((then, value, error))
+        )

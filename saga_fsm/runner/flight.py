@@ -1,0 +1,253 @@
+"""
+One run in flight at an orchestrator.
+
+It hears and decides at once, and does nothing before its entries are stored: they wait for the next
+commit, which other runs share, and so do the calls that they allow.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from saga_fsm.definition import Rejected
+from saga_fsm.errors import NoTransitionError
+from saga_fsm.machine import Refused, Status
+from saga_fsm.ports import Append, Birth, Clock, Entry, Upgrade
+from saga_fsm.runner.commands import Command, Invoke, Leg, TimerKey, Wake
+from saga_fsm.runner.driver import Driver
+from saga_fsm.runner.roster import Part
+from saga_fsm.runner.shell import Shell
+from saga_fsm.runner.upgraded import carried_over
+
+
+logger = logging.getLogger("saga_fsm")
+
+_AGAIN = 60.0  # seconds until a run that may not go on here is looked at again
+
+
+class Flight(Shell):
+    """
+    A run, what it has to write, and what it may do once that is written.
+
+    Args:
+        part: its saga.
+        driver: of the run.
+        clock: time.
+        fence: what its appends carry.
+        changed: told each time that there is something to write.
+    """
+
+    def __init__(
+        self, part: Part, driver: Driver, clock: Clock, fence: int, changed: Callable[[Any], None]
+    ) -> None:
+        super().__init__(driver, None, clock, None)
+        self.part = part
+        self.fence = fence
+        self.run_id = driver.run_id
+        self.birth: Birth | None = None
+        self.fingerprint = ""  # of the machine under which it goes on, where that is another
+        self.retry_at: float | None = None
+        self.answers: dict[int, str] = {}
+        self.unwritten: list[Entry] = []
+        self.held: list[Command] = []
+        # Calls on a worker's thread that may outlive their time; those that have.
+        self.threads: dict[TimerKey, Leg] = {}
+        self.lost: set[Leg] = set()
+        self.dirty = False
+        self.moved = 0.0  # by the monotonic clock
+        # It is not ours any more; it is to be given back; those who wait know that it rests;
+        # ``on_rest`` has been called, and before that, is being called.
+        self.gone = self.released = self.told = self.announced = self.announcing = False
+        self._changed = changed
+        self._timers: list[tuple[TimerKey, float]] = []
+
+    # ------------------------------------------------------------------ hearing
+
+    def begin(self) -> None:
+        """Start."""
+        self.take(self.driver.start(self.clock.now()))
+
+    def resume(self, entries: Sequence[Entry]) -> None:
+        """Take the run up from its entries as they are stored."""
+        self.written = len(entries) - len(self.unwritten)
+        entries = self.part.recalled(self.driver, entries)
+        self.take(self.driver.recover(entries, self.clock.now()))
+
+    def go_on(self, upgrade: Upgrade, entries: Sequence[Entry]) -> bool:
+        """Take the run up under a new version, if it may; else it is left for the old one."""
+        machine = self.driver.machine
+        note = carried_over(upgrade, machine, entries, self.clock.now())
+        if note is None:
+            self.released = True
+            self.retry_at = self.clock.now() + _AGAIN
+            self.written = len(entries)
+            return False
+        self.fingerprint = machine.fingerprint
+        self.unwritten.append(note)
+        self.resume([*entries, note])
+        return True
+
+    def take(self, told: tuple[list[Entry], list[Command]]) -> None:
+        """Keep for the next commit; timers are nobody else's business and are set at once."""
+        entries, commands = told
+        if entries:
+            self.unwritten += self.part.written(entries)
+            self.released = self.announced = self.announcing = False
+        for command in commands:
+            if command.__class__ is Wake:
+                self.carry_out([command])
+                if command.at is not None:
+                    self._timers.append((command.key, command.at))
+            else:
+                self.held.append(command)
+        if entries or commands:
+            self.mark()
+
+    def mark(self) -> None:
+        """There is something to write."""
+        if not self.dirty:
+            self.dirty = True
+            self._changed(self)
+
+    def interrupted(self, error: BaseException) -> None:
+        """An action has raised what ends programs: the outcome is unknown, and this one goes on."""
+        logger.error(
+            "run %s: a step raised %s; its outcome is unknown, and the orchestrator goes on",
+            self.run_id,
+            type(error).__name__,
+            extra={"run_id": self.run_id, "saga": self.driver.machine.name},
+        )
+
+    # ------------------------------------------------------------------ deciding
+
+    def decide(self, word: str, data: Any, by: str, note: str) -> bool:
+        """
+        Act on a word from outside.
+
+        Returns:
+            Whether it changed anything: not where it was decided before.
+
+        Raises:
+            SagaError: it cannot be true in this state; nothing was written.
+        """
+        kind, _, rest = word.partition("(")
+        told = {"by": by, "note": note}
+        if kind == "cancel":
+            return self._cancel(told)
+        if kind in {"deliver", "reject"}:
+            error = Rejected(str(data or note)) if kind == "reject" else None
+            return self._deliver(rest[:-1], data, error, told)
+        now = self.clock.now()
+        if kind == "retry" and not rest:
+            return self._retry_all(told)
+        self.take(self.driver.ordered(word, now, told))
+        return True
+
+    def _cancel(self, told: dict[str, str]) -> bool:
+        machine, state = self.driver.machine, self.driver.facts.state
+        move = machine.step(state, "cancel")
+        if move.ignored is not None or any(isinstance(one, Refused) for one in move.effects):
+            return False
+        self.take(self.driver.heard("cancel", self.clock.now(), told))
+        return True
+
+    def _retry_all(self, told: dict[str, str]) -> bool:
+        """Everything that is owed, where asking again may help."""
+        driver = self.driver
+        again = [
+            event
+            for path in driver.machine.unresolved(driver.facts.state)
+            if driver.machine.knows(event := f"retry({path})")
+            and driver.machine.step(driver.facts.state, event).ignored is None
+        ]
+        for event in again:
+            self.take(driver.ordered(event, self.clock.now(), told))
+        return bool(again)
+
+    def _deliver(self, path: str, data: Any, error: Exception | None, told: Any) -> bool:
+        driver = self.driver
+        leg = driver.facts.latest("call", path)
+        open_ = leg in driver.facts.flight
+        if not open_ and not driver.facts.attempts.get(("call", path)):
+            raise NoTransitionError(
+                saga=driver.machine.name,
+                state=str(driver.facts.state),
+                event=f"done({path})",
+                accepted=tuple(map(str, driver.machine.accepts(driver.facts.state))),
+                run_id=self.run_id,
+            )
+        now = self.clock.now()
+        if told["by"] or told["note"]:
+            data_of = {"by": told["by"], "note": told["note"], "step": path}
+            self.take(([Entry(f"#delivered({path})", now, data_of)], []))
+        if error is not None:
+            self.take(driver.raised(leg, error, now))
+        else:
+            self.take(driver.returned(leg, data, now))
+        return open_
+
+    # ------------------------------------------------------------------ writing
+
+    def append(self, owner: str, due: float | None) -> Append:
+        """
+        What is to be written, and whose the run is from then on.
+
+        Args:
+            owner: who has it; empty gives it up.
+            due: of one that is given up, when it has to be taken up again.
+        """
+        driver = self.driver
+        status = driver.facts.state.status
+        unresolved: dict[str, str] = {}
+        if status is Status.STUCK:
+            unresolved = driver.machine.unresolved(driver.facts.state)
+        return Append(
+            self.run_id,
+            self.unwritten,
+            self.written,
+            self.fence,
+            status,
+            unresolved,
+            tuple(driver.facts.pending),
+            self.birth,
+            owner,
+            due,
+            self.answers,
+            self.fingerprint,
+        )
+
+    def stand(self) -> list[Invoke]:
+        """What was to be written is: the calls that it allows."""
+        self.written += len(self.unwritten)
+        self.unwritten, self.answers, self.birth, self.fingerprint = [], {}, None, ""
+        self.dirty = False
+        self.moved = time.monotonic()
+        held, self.held = self.held, []
+        self.carry_out(held)
+        calls, self.calls = self.calls, []
+        return calls
+
+    def new_timers(self) -> list[tuple[TimerKey, float]]:
+        """Those that were set since this was last asked."""
+        timers, self._timers = self._timers, []
+        return timers
+
+    def unmade(self, calls: Sequence[Invoke]) -> None:
+        """Note that these calls were allowed and surely not made: who takes the run up may."""
+        now = self.clock.now()
+        notes = [Entry(f"#unmade({' '.join(call.leg[:2])})", now) for call in calls]
+        self.take((notes, []))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way: only time, or a word from outside, moves the run."""
+        return not (self.flying or self.dirty or self.calls)
+
+    def next_due(self) -> float | None:
+        """When somebody has to take it up again: when the next timer rings."""
+        if self.retry_at is not None:
+            return self.retry_at
+        return min(self.timers.values()) if self.timers else None

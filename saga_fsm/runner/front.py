@@ -1,0 +1,235 @@
+"""What both orchestrators are: options, an engine, and what they say to it."""
+
+from __future__ import annotations
+
+import os
+import random as chance
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeAlias
+
+from saga_fsm.codec import Codec
+from saga_fsm.definition import Saga
+from saga_fsm.errors import SagaError, UnknownRunError
+from saga_fsm.machine import Status
+from saga_fsm.ports import Birth, Clock, Run, Store, Upgrade, Word
+from saga_fsm.runner.engine import Engine, Options
+from saga_fsm.runner.house import Asked, Desk
+from saga_fsm.runner.outcome import Outcome
+from saga_fsm.runner.roster import Roster
+from saga_fsm.runner.shell import SYSTEM_CLOCK
+
+
+AnySaga: TypeAlias = Saga[Any, Any, Any]
+
+GRACE = 30.0  # seconds that a close waits for what is in flight
+
+
+class Front:
+    """What both orchestrators say to their engine; they differ in where they wait."""
+
+    def __init__(  # noqa: PLR0913 - the options of an orchestrator
+        self,
+        *sagas: AnySaga,
+        journal: Store,
+        services: Any = None,
+        workers: int = 16,
+        lease: float = 30.0,
+        on_rest: Callable[[Run], Any] | None = None,
+        in_flight: int = 10_000,
+        poll: float = 0.5,
+        upgrades: Sequence[Upgrade] = (),
+        codec: Codec | None = None,
+        limit: int = 1_000_000,
+        clock: Clock | None = None,
+        random: chance.Random | None = None,
+    ) -> None:
+        _check(journal, workers=workers, lease=lease, in_flight=in_flight, poll=poll)
+        self.journal = journal
+        self._roster = Roster(sagas, codec=codec, limit=limit, upgrades=upgrades)
+        options = Options(
+            workers=workers,
+            lease=float(lease),
+            poll=float(poll),
+            in_flight=in_flight,
+            clock=clock or SYSTEM_CLOCK,
+            luck=(random or chance).random,
+            services=services,
+            on_rest=on_rest,
+        )
+        self._loop = self._made_loop()
+        self._engine = Engine(self._roster, journal, options, self._loop)
+        self._desk = Desk(self._engine)
+        self._pid = os.getpid()
+
+    def _made_loop(self) -> Any:
+        """Where coroutines are awaited."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ letters
+
+    def _ready(self) -> Engine:
+        engine = self._engine
+        if os.getpid() != self._pid:
+            raise SagaError(
+                "this orchestrator was made in another process, before a fork\n"
+                "  Make it where it is used: neither its threads nor its connections are here."
+            )
+        if engine.broken is not None:
+            raise SagaError(
+                f"the orchestrator has stopped: {engine.broken}\n"
+                "  Mend that, and make another; its runs are taken up."
+            ) from engine.broken
+        if engine.ended or engine.closing:
+            raise SagaError("the orchestrator is closed\n  Make another: its runs are taken up.")
+        return engine
+
+    def _asked(
+        self,
+        saga: AnySaga | str,
+        value: Any,
+        run_id: str | None,
+        *,
+        stored: bool,
+        rest: bool,
+    ) -> Asked:
+        engine = self._ready()
+        part = self._roster.part(saga)
+        run_id = _checked_id(run_id)
+        asked = Asked(
+            part,
+            value,
+            run_id,
+            part.digest(value),
+            Future() if stored else None,
+            Future() if rest else None,
+        )
+        if engine.options.workers:
+            engine.tell(self._desk.start, asked)
+        else:
+            self._entered(asked, None)
+        return asked
+
+    def _entered(self, asked: Asked, within: Any) -> None:
+        """Store a run for whoever carries it out."""
+        key = asked.part.key
+        birth = Birth(asked.run_id, *key, asked.digest, asked.part.header(asked.input))
+        if within is None:
+            self.journal.enter(birth)
+            self._engine.tell(self._desk.attach, asked)
+        else:
+            self.journal.enter(birth, within=within)
+
+    def _start_within(
+        self, saga: AnySaga | str, value: Any, run_id: str | None, within: Any
+    ) -> str:
+        self._ready()
+        part = self._roster.part(saga)
+        asked = Asked(part, value, _checked_id(run_id), part.digest(value), None, None)
+        self._entered(asked, within)
+        return asked.run_id
+
+    def _watched(self, run_id: str) -> Future[Outcome[Any]]:
+        future: Future[Outcome[Any]] = Future()
+        self._ready().tell(self._desk.watch, run_id, future)
+        return future
+
+    def _said(  # noqa: PLR0913 - the parts of a word
+        self,
+        run_id: str,
+        word: str,
+        *,
+        step: Any = None,
+        as_: str = "",
+        value: Any = None,
+        by: str = "",
+        note: str = "",
+    ) -> Future[bool]:
+        """Say a word to a run; whether it changed anything comes when that is stored."""
+        engine = self._ready()
+        run = self._found(run_id)
+        part = self._roster.of(run.saga, run.fingerprint)
+        if part is None:
+            raise self._roster.changed(run)
+        data = None
+        if step is not None:
+            path = part.layout.find(step)
+            if word == "deliver":
+                part.scribe.admit("call", path, value)
+                data = part.scribe.write(f"done({path})", value)
+            word = f"{word}({path},{as_})" if as_ else f"{word}({path})"
+        said = Word(0, run_id, word, data, by, note, time.time())
+        future: Future[bool] = Future()
+        engine.tell(self._desk.decide, said, value, future)
+        return future
+
+    def _found(self, run_id: str) -> Run:
+        found = self.journal.find(run_id)
+        if found is None:
+            raise UnknownRunError(run_id=run_id)
+        return found[0]
+
+    # ------------------------------------------------------------------ looking
+
+    def show(self, run_id: str) -> Run:
+        """
+        How a run stands, as it is stored.
+
+        Raises:
+            UnknownRunError: there is none.
+        """
+        return self._found(run_id)
+
+    def runs(
+        self,
+        *,
+        status: Status | None = None,
+        saga: AnySaga | str | None = None,
+        waiting: Any = None,
+        limit: int | None = 100,
+        after: str | None = None,
+    ) -> Sequence[Run]:
+        """
+        Runs as they are stored, the newest first.
+
+        Args:
+            status: only those.
+            saga: only of this one, or of this name.
+            waiting: only those that wait for the answer of this step.
+            limit: at most so many; None for all.
+            after: only those behind this run: to turn the page.
+        """
+        return self.journal.list_runs(
+            status=status,
+            saga=saga.name if isinstance(saga, Saga) else saga,
+            waiting=None if waiting is None else self._roster.path_of(waiting),
+            limit=limit,
+            after=after,
+        )
+
+
+def _checked_id(run_id: Any) -> str:
+    if run_id is None:
+        return uuid.uuid4().hex
+    if not isinstance(run_id, str) or not run_id:
+        raise SagaError(
+            f"run_id is {run_id!r}\n  Give a text that is not empty, or None to have one made."
+        )
+    return run_id
+
+
+def _check(journal: Any, *, workers: Any, lease: Any, in_flight: Any, poll: Any) -> None:
+    if not hasattr(journal, "commit") or not hasattr(journal, "claim"):
+        raise SagaError(
+            f"journal is {type(journal).__name__}, which keeps no runs\n"
+            '  Give SqliteJournal("sagas.db"), PostgresJournal(url) or MemoryJournal().'
+        )
+    least = {"workers": (workers, 0), "in_flight": (in_flight, 1)}
+    for name, (value, bound) in least.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < bound:
+            raise SagaError(f"{name} is {value!r}\n  Give a number, {bound} or more.")
+    for name, seconds in {"lease": lease, "poll": poll}.items():
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds > 0:
+            raise SagaError(f"{name} is {seconds!r}\n  Give seconds, more than 0.")

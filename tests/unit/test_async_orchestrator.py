@@ -1,0 +1,161 @@
+"""Many runs at once, from an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saga_fsm import (
+    GUARDED,
+    PENDING,
+    AsyncOrchestrator,
+    Pending,
+    Saga,
+    Status,
+    parallel,
+    pivot,
+    step,
+)
+from saga_fsm.errors import RunConflictError, SagaError
+from saga_fsm.journals.sqlite import SqliteJournal
+
+
+async def nap(ctx) -> str:
+    """An async action, on the caller's loop."""
+    await asyncio.sleep(0.001)
+    if ctx.services is not None:
+        ctx.services.append(threading.current_thread().name)
+    return ctx.step
+
+
+def work(ctx) -> str:
+    """A sync action, on a worker's thread."""
+    if ctx.services is not None:
+        ctx.services.append(threading.current_thread().name)
+    return ctx.step
+
+
+async def undo(ctx, result) -> None:
+    """An async compensation."""
+
+
+def ask(ctx) -> str | Pending:
+    """Wait for somebody."""
+    return PENDING
+
+
+MIXED = Saga(
+    "mixed",
+    step(nap, compensate=undo),
+    parallel(step(nap, name="x", compensate=undo), step(work, name="y", compensate=undo)),
+    pivot(nap, name="p"),
+    contract=GUARDED,
+)
+ASKED = Saga("asked", step(ask, compensate=undo), contract=GUARDED)
+
+
+@pytest.fixture
+def go(tmp_path: Path) -> Callable[..., Any]:
+    """Run a coroutine with an orchestrator and its journal."""
+
+    def go(use: Any, *sagas: Any, **options: Any) -> Any:
+        async def main() -> Any:
+            journal = SqliteJournal(tmp_path / "sagas.db")
+            try:
+                async with AsyncOrchestrator(
+                    *sagas, journal=journal, **{"poll": 0.02, **options}
+                ) as orchestrator:
+                    return await use(orchestrator, journal)
+            finally:
+                journal.close()
+
+        return asyncio.run(main())
+
+    return go
+
+
+def test_many_runs_share_a_loop(go) -> None:
+    """Async steps run on the loop, sync ones on workers, a hundred runs at once."""
+    names: list[str] = []
+
+    async def use(orchestrator: AsyncOrchestrator, _journal: Any) -> None:
+        runs = [orchestrator.run(MIXED, n, run_id=f"r-{n}") for n in range(100)]
+        outcomes = await asyncio.gather(*runs)
+        assert {outcome.status for outcome in outcomes} == {Status.COMPLETED}
+        with pytest.raises(RunConflictError):
+            await orchestrator.start(MIXED, "another", run_id="r-0")
+
+    go(use, MIXED, services=names)
+    assert set(names) == {"MainThread", "saga worker"}
+
+
+def test_cancelling_who_waits_cancels_the_wait(go) -> None:
+    """The run knows nothing of it."""
+
+    async def use(orchestrator: AsyncOrchestrator, _journal: Any) -> None:
+        waiter = asyncio.create_task(orchestrator.run(ASKED, run_id="r"))
+        while not await orchestrator.runs(waiting=ask.__name__):
+            await asyncio.sleep(0.01)
+        waiter.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiter
+        with pytest.raises(TimeoutError):
+            await orchestrator.wait("r", timeout=0.05)
+        assert await orchestrator.deliver("r", "ask", "yes", by="ada")
+        assert (await orchestrator.wait("r")).results == {"ask": "yes"}
+        assert not await orchestrator.cancel("r")
+
+    go(use, ASKED)
+
+
+def test_it_decides_as_the_other_does(go) -> None:
+    """Cancel, reject, retry, drain, recover and show, with await."""
+
+    async def use(orchestrator: AsyncOrchestrator, _journal: Any) -> None:
+        for run_id in ("a", "b"):
+            await orchestrator.start("asked", run_id=run_id)
+        while len(await orchestrator.runs(waiting="ask")) < 2:
+            await asyncio.sleep(0.01)
+        assert await orchestrator.cancel("a", by="ada")
+        assert await orchestrator.reject("b", "ask", "too dear")
+        await orchestrator.drain(timeout=10)
+        assert {(await orchestrator.show(one)).status for one in "ab"} == {Status.COMPENSATED}
+        assert not await orchestrator.retry("a")
+        assert await orchestrator.recover() == 0
+
+    go(use, ASKED)
+
+
+def test_one_orchestrator_belongs_to_one_loop(tmp_path: Path) -> None:
+    """Used from another loop, it says so."""
+    journal = SqliteJournal(tmp_path / "sagas.db")
+    orchestrator = AsyncOrchestrator(MIXED, journal=journal)
+    asyncio.run(orchestrator.run(MIXED))
+
+    async def again() -> None:
+        with pytest.raises(RuntimeError, match="belongs to the loop"):
+            await orchestrator.run(MIXED)
+
+    asyncio.run(again())
+    orchestrator._engine.tell(orchestrator._desk.end)
+    orchestrator._engine.join()
+    journal.close()
+
+
+def test_closed_is_closed(go) -> None:
+    """After its end it refuses, and says what to do."""
+    kept: list[AsyncOrchestrator] = []
+
+    async def use(orchestrator: AsyncOrchestrator, _journal: Any) -> None:
+        kept.append(orchestrator)
+        await orchestrator.close()
+        await orchestrator.close()
+        with pytest.raises(SagaError, match="closed"):
+            await orchestrator.start(MIXED)
+
+    go(use, MIXED)
