@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from saga_fsm import Rejected
 from tests.guard_laws import ctx_of
 from tests.guard_process import VERBS, connect, guard_of, perform
 
@@ -57,7 +58,7 @@ class Hammered:
     @pytest.mark.parametrize("then", ["act", "undo", "ask"])
     def test_killed_in_an_action(self, url: str, sql: Any, where: str, then: str) -> None:
         """Row and effect are both there or neither, and whatever is asked for next is right."""
-        kill_at(url, where, "act")
+        kill_at("pause", url, where, "act")
         answer = perform(guard_of(url), ctx_of(), then, "2")
         landed = where == "after the commit"
         came, went = nets(sql, ["take"])["take"]
@@ -74,12 +75,32 @@ class Hammered:
     def test_killed_in_a_compensation(self, url: str, sql: Any, where: str, then: str) -> None:
         """It is owed until it is committed, and done once."""
         perform(guard_of(url), ctx_of(), "act", "1")
-        kill_at(url, where, "undo")
+        kill_at("pause", url, where, "undo")
         answer = perform(guard_of(url), ctx_of(), then, "2")
         undone = where == "after the commit" or then == "undo"
         assert nets(sql, ["take"]) == {"take": (1, int(undone))}
         if then == "act":
             assert answer == ("rejected:it_has_been_undone" if undone else "landed:1")
+
+    def test_killed_in_an_effect_outside(self, url: str) -> None:
+        """What began is asked for again, or undone: never taken for nothing; nor is an undo."""
+        guard, called = guard_of(url).outside(), []
+        kill_at("outside", url, "act")
+        assert guard.act(ctx_of(), lambda: "receipt") == "receipt"
+        kill_at("outside", url, "undo")
+        with pytest.raises(Rejected, match="is being undone"):
+            guard.act(ctx_of(), lambda: "another")
+        for _ in range(2):
+            guard.undo(ctx_of(), called.append)
+        assert called == ["receipt"]
+
+    def test_killed_in_an_action_outside_and_undone(self, url: str) -> None:
+        """The effect may stand: its undo runs, without a result (apache/incubator-seata#6374)."""
+        guard, called = guard_of(url).outside(), []
+        kill_at("outside", url, "act")
+        for _ in range(2):
+            guard.undo(ctx_of(), called.append)
+        assert called == [None]
 
     def test_killed_by_the_clock(self, url: str, sql: Any) -> None:
         """Processes killed at any instruction, and others that ask for the same after."""
@@ -145,9 +166,9 @@ def finished(child: Any, *, killed: bool = False) -> list[str]:
     return lines
 
 
-def kill_at(url: str, where: str, verb: str) -> None:
-    """Let it come to that place, and kill it there."""
-    child: Any = start("pause", url, where, verb)
+def kill_at(*arguments: str) -> None:
+    """Let it come to the place where it stops, and kill it there."""
+    child: Any = start(*arguments)
     assert child.stdout.readline() == "here\n"
     with contextlib.suppress(ProcessLookupError):
         child.send_signal(signal.SIGKILL)

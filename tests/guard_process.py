@@ -4,6 +4,7 @@ A participant as a process of its own, to run beside others and to be killed.
 ``python -m tests.guard_process hammer URL SEED KEYS`` asks for actions, compensations and queries
 of a few keys, in an order of its own for each, and prints one line an answer: ``key verb answer``.
 ``... pause URL WHERE VERB`` does one, says ``here`` at one place of it, and waits to be killed.
+``... outside URL VERB`` does so in an effect outside the database.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def perform(guard: Guard[Any], ctx: Any, verb: str, nonce: str, *, here: Any = N
 
     def sell(connection: Any) -> str:
         if nonce.endswith("7"):
-            # The third in ten is refused, after its effect.
+            # One in ten is refused, after its effect.
             connection.execute(f"INSERT INTO sales VALUES ('{ctx.action_key}', 1)")
             raise Rejected(nonce)
         connection.execute(f"INSERT INTO sales VALUES ('{ctx.action_key}', 1)")
@@ -103,8 +104,25 @@ def pause(url: str, where: str, verb: str) -> None:
     perform(Guard(begin), ctx_of(), verb, "1", here=here if where == "in the body" else None)
 
 
+def outside(url: str, verb: str) -> None:
+    """Do one thing outside, and stop in it."""
+
+    def effect(*_: Any) -> str:
+        print("here", flush=True)
+        time.sleep(600)
+        return ""
+
+    guard = guard_of(url).outside()
+    if verb == "act":
+        guard.act(ctx_of(), effect)
+    else:
+        guard.undo(ctx_of(), effect)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "hammer":
         hammer(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    elif sys.argv[1] == "outside":
+        outside(*sys.argv[2:])
     else:
         pause(*sys.argv[2:])

@@ -37,7 +37,8 @@ class Guard(Generic[C]):
     ``begin`` opens a transaction on the participant's own database, and the guard's row is written
     in it together with the effect. It may be ``engine.begin``, ``Session.begin`` (SQLAlchemy),
     ``pool.connection`` (psycopg), or ``lambda: closing(sqlite3.connect(path))``: where nothing is
-    open on what it gives, the guard begins and commits; what is open, ``begin`` has to commit.
+    open on what it gives, the guard begins and commits; what is open, ``begin`` has to commit. It
+    is one caller's meanwhile: two threads on one connection would be in one transaction.
 
     Another codec for one step is another guard: ``attrs.evolve(guard, decode=Payment.from_json)``.
     The table must be there: ``guard.create_table()``, or ``schema(...)`` in a migration.

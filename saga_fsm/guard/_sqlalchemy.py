@@ -185,6 +185,9 @@ def _owner(given: Any) -> Any:
     Raises:
         GuardError: the transaction is a savepoint within another, and commits nothing.
     """
+    registry = getattr(given, "registry", None)
+    if callable(registry):
+        return registry()  # scoped_session: the session of this thread
     if hasattr(given, "execute"):
         return given
     if getattr(given, "nested", False):

@@ -142,18 +142,21 @@ def _execute_text(on: Any, text: str) -> Any:
 @contextmanager
 def alchemy_shop(url: str, sql: Any, way: str) -> Iterator[Shop]:
     """A shop for each way to a connection."""
-    from sqlalchemy.orm import sessionmaker
+    from sqlalchemy.orm import scoped_session, sessionmaker
 
     engine = sqlalchemy.create_engine(url)
     session = sessionmaker(engine)
-    begin = {
+    scoped = scoped_session(session)
+    begin: Any = {
         "connection": engine.begin,
         "connect": engine.connect,
         "session": session.begin,
         "new session": session,
+        "scoped session": lambda: nullcontext(scoped),
     }[way]
     own = session.begin if "session" in way else engine.begin
     yield opened(Shop(Guard(begin), own, _execute_text, sql))
+    scoped.remove()
     engine.dispose()
 
 
@@ -183,7 +186,7 @@ class TestAlchemyOnPostgres(Laws):
 class TestAlchemyWays(Brief):
     """On each way to a connection."""
 
-    @pytest.fixture(params=["connection", "connect", "session", "new session"])
+    @pytest.fixture(params=["connection", "connect", "new session", "scoped session"])
     def shop(self, request: pytest.FixtureRequest, postgres_url: str) -> Iterator[Shop]:
         """The participant."""
         sql = postgres_sql(postgres_url)

@@ -14,7 +14,7 @@ import pytest
 
 from saga_fsm import Rejected, Transient
 from saga_fsm.errors import DefinitionError, MalformedReplyError
-from saga_fsm.guard import AsyncGuard, Guard, GuardError, schema
+from saga_fsm.guard import AsyncGuard, Guard, GuardError, _rows, schema
 from tests.guard_laws import Brief, Laws, Shop, ctx_of, opened, sqlite_shop, sqlite_sql
 
 
@@ -92,6 +92,21 @@ def test_a_busy_database_is_transient(path: str) -> None:
     assert (shop.take(ctx), shop.bodies) == ("sold", 1)
 
 
+def test_a_snapshot_that_is_too_old_is_transient(path: str) -> None:
+    """Whoever read first, in a transaction of his own, cannot write after somebody else did."""
+    shop = sqlite_shop(path)
+    shop.sql("PRAGMA journal_mode = WAL")
+    ctx = ctx_of()
+    with closing(sqlite3.connect(path, isolation_level=None)) as late:
+        late.execute("BEGIN")
+        late.execute("SELECT * FROM sales").fetchall()
+        shop.take(ctx_of("meanwhile"))
+        with pytest.raises(Transient, match="database is busy"):
+            shop.guard.within(late).act(ctx, shop.body(ctx))
+        late.execute("ROLLBACK")
+    assert (shop.take(ctx), shop.net(ctx)) == ("sold", 1)
+
+
 def test_a_body_that_ends_the_transaction_is_told(path: str) -> None:
     """The effect stands and the guard knows no more than that: unknown, and then undone."""
     shop = sqlite_shop(path)
@@ -118,6 +133,20 @@ def test_a_body_that_deletes_its_row_is_told(path: str) -> None:
 
     with pytest.raises(GuardError, match="'r1/take' is gone from its own transaction"):
         shop.guard.act(ctx_of(), forget)
+
+
+def test_a_row_that_is_pruned_as_fast_as_it_comes_is_told() -> None:
+    """It is looked for again, and not for ever."""
+
+    class Pruned:
+        def execute(self, _: str, **values: Any) -> int:
+            return 0
+
+        def find(self, _: str, **values: Any) -> None:
+            return None
+
+    with pytest.raises(GuardError, match="the row of 'r1/take' comes and goes"):
+        _rows.carry(_rows.claim("r1/take", "begun"), Pruned())
 
 
 def test_an_async_body_is_refused(path: str) -> None:

@@ -25,7 +25,7 @@ from saga_fsm import (
     retriable,
     step,
 )
-from saga_fsm.guard import Guard, _guard, _rows, _steps
+from saga_fsm.guard import Guard, _guard, _outside, _rows, _steps
 from saga_fsm.testing import explore_faults
 
 
@@ -95,6 +95,46 @@ class World:
         return set(nets.values()) <= {0, 1}
 
 
+class Remote(World):
+    """
+    The same with effects outside the database, at a side that accepts keys.
+
+    A call to it may lose its reply, after the effect: ``flaky`` says which.
+    """
+
+    def __init__(self, on: sqlite3.Connection, steps: tuple[str, ...], **wrong: str) -> None:
+        super().__init__(on, steps, **wrong)
+        self.keys: set[str] = set()
+
+    def act(self, ctx: Any) -> str:
+        """Every action."""
+        return self.guard.outside().act(ctx, lambda: self.call(ctx, ctx.key, 1))
+
+    def undo(self, ctx: Any) -> None:
+        """Every compensation: of nothing, where its action is not there."""
+        if_there = lambda _: ctx.action_key in self.keys and self.call(ctx, ctx.key, -1)  # noqa: E731
+        self.guard.outside().undo(ctx, if_there)
+
+    def is_consistent(self, outcome: Any) -> bool:
+        """As it is; but the operator takes an action that raised for one that did not land."""
+        told = [event for event in outcome.events if event.endswith("not_landed)")]
+        return bool(told and self.flaky) or super().is_consistent(outcome)
+
+    def call(self, ctx: Any, key: str, amount: int) -> str:
+        """One request to the other side."""
+        name = f"{ctx.step}{amount:+}"
+        self.calls[name] += 1
+        first = self.calls[name] == 1
+        if first and ctx.step == self.fickle and amount == 1:
+            raise Rejected("not today")
+        if key not in self.keys:
+            self.keys.add(key)
+            self.on.execute("INSERT INTO effects VALUES (?, ?)", [ctx.step, amount])
+        if first and self.flaky == name:
+            raise OSError("the reply is lost")
+        return ctx.step
+
+
 def act(ctx: Any) -> str:
     """The action of every step."""
     return ctx.services.act(ctx)
@@ -119,6 +159,8 @@ SAGAS: dict[str, Saga[Any, Any]] = {
     ),
     # Not fenced by its compensation, but by its query.
     "asked": Saga("order", attrs.evolve(STOCK, query=ask), SHIP, contract=ASKED, policy=TWICE),
+    # Outside the database.
+    "outside": Saga("order", STOCK, attrs.evolve(SHIP, query=None), contract=GUARDED, policy=TWICE),
 }
 WORLDS: dict[str, dict[str, str]] = {
     "steady": {},
@@ -132,10 +174,11 @@ def explored(on: sqlite3.Connection, name: str, world: str) -> Any:
     """The search, on new worlds of one kind."""
     saga = SAGAS[name]
     names = tuple(block.name for block in saga.blocks)
+    kind = Remote if name == "outside" else World
     return explore_faults(
         saga,
-        world=lambda: World(on, names, **WORLDS[world]),
-        consistent=World.is_consistent,
+        world=lambda: kind(on, names, **WORLDS[world]),
+        consistent=kind.is_consistent,
         max_faults=1,
         max_runs=600 if world == "steady" else 300,
     )
@@ -156,11 +199,12 @@ def test_no_fault_breaks_what_is_guarded(on: sqlite3.Connection, name: str, worl
 
 @attrs.frozen
 class Bug:
-    """Text of ``_steps`` and what stands there instead; and the search that finds it."""
+    """Text of a module of the guard, what stands there instead, and the search that finds it."""
 
     changes: dict[str, str]
     world: str = "steady"
     saga: str = "guarded"
+    module: ModuleType = _steps
 
 
 FORGET = 'yield lambda store: store.execute("forget", key=key)'
@@ -221,6 +265,36 @@ BUGS = {
         },
         saga="asked",
     ),
+    "outside, begun is not committed first": Bug(
+        {
+            "    known = yield from claim(key, BEGUN)\n    if known is None:": (
+                "    known = yield from find(key)\n    if known is None:"
+            ),
+            "known = yield from find(key)\n    if known is not None and known.state == BEGUN:": (
+                "known = (yield from claim(key, BEGUN)) or Known(BEGUN, None, 0.0)\n"
+                "    if known.state == BEGUN:"
+            ),
+        },
+        "flaky",
+        "outside",
+        _outside,
+    ),
+    "outside, begun is taken for nothing": Bug(
+        {
+            "known.state not in {BEGUN, APPLIED, UNDOING}:\n        return False, None": (
+                "known.state not in {APPLIED, UNDOING}:\n        return False, None"
+            )
+        },
+        "flaky",
+        "outside",
+        _outside,
+    ),
+    "outside, the undo is not fenced": Bug(
+        {"known = yield from claim(key, FENCED)": "known = yield from find(key)"},
+        "steady",
+        "outside",
+        _outside,
+    ),
     "what was undone comes back": Bug(
         {
             "        return answer_of(known, codec)\n    yield save": "        if known.state != "
@@ -237,14 +311,15 @@ def test_each_line_of_the_guard_is_missed(
 ) -> None:
     """Without it, the same search finds a run that is broken, and a plan that shows it."""
     planted = BUGS[bug]
-    source = Path(_steps.__file__).read_text()
+    path = Path(str(planted.module.__file__))
+    source = path.read_text()
     for old, new in planted.changes.items():
-        assert source.count(old) == 1, f"{source.count(old)} times in _steps.py: {old}"
+        assert source.count(old) == 1, f"{source.count(old)} times in {path.name}: {old}"
         source = source.replace(old, new)
-    broken = ModuleType("broken_steps")
+    broken = ModuleType(path.stem)
     vars(broken).update(vars(_rows))  # what a change may want
-    exec(compile(source, "broken_steps.py", "exec"), vars(broken))  # noqa: S102 - our own
-    monkeypatch.setattr(_guard, "_steps", broken)
+    exec(compile(source, path.name, "exec"), vars(broken))  # noqa: S102 - our own
+    monkeypatch.setattr(_guard, path.stem, broken)
     result = explored(on, planted.saga, planted.world)
     assert result.failures, f"nothing found in {result.runs} runs"
     # The effects are wrong: it is not that the changed text cannot run.
