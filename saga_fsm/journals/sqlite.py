@@ -106,6 +106,7 @@ class SqliteJournal:
         """Carry out each append, all of its entries or none; durable on return."""
         for append in appends:
             writable(append)
+        self._same_process()
         return self._group.commit(appends)
 
     def _carry_out(self, appends: Sequence[Append]) -> list[JournalError | None]:

@@ -138,10 +138,9 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path, how: str) -> None
         (said, more) = _said(_child(FULL, disk / "runs.db", ""))
         assert said.startswith("StoreUnavailableError False")
     else:
-        mount = (
-            f"mount -t tmpfs -o size=900k tmpfs {disk} && head -c 300000 /dev/zero >{disk}/ballast"
-        )
-        before = ("unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh")
+        mount = f"mount -t tmpfs -o size=900k tmpfs {disk}"
+        fill = f"head -c 300000 /dev/zero >{disk}/ballast"
+        before = ("unshare", "-m", "sh", "-c", f'{mount} && {fill} && exec "$@"', "sh")
         (said, more) = _said(_child(FULL, disk / "runs.db", disk / "ballast", before=before))
         assert "full" in said
     assert "Nothing was changed" in said
@@ -151,7 +150,7 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path, how: str) -> None
 def test_a_writer_in_another_process_is_waited_for_and_then_told(
     journal: SqliteJournal, path: Path
 ) -> None:
-    """As long as ``busy`` says; reading goes on meanwhile, and after it the same append is written."""
+    """As long as ``busy`` says; reading goes on, and after it the same append is written."""
     child = _child(
         """
         import sqlite3
@@ -197,7 +196,7 @@ def _filled(path: Path) -> None:
 
 
 def test_a_damaged_file_is_told_and_never_read_as_something_else(path: Path) -> None:
-    """Each page in turn is overwritten: a run is read as it was, or the damage is told."""
+    """Page after page is overwritten: a run is read as it was, or the damage is told."""
     _filled(path)
     whole = path.read_bytes()
     pages, told = len(whole) // 4096, 0
