@@ -73,12 +73,28 @@ def lone(run_id: str, entries: Sequence[Entry], standing: tuple[Any, ...] | None
     return Append(run_id, entries, position, fence, Status(status))
 
 
+def split(script: str) -> list[str]:
+    """Give the statements of a script: ``executescript`` would commit before it begins."""
+    from sqlite3 import complete_statement
+
+    found: list[str] = []
+    text = ""
+    for line in script.splitlines():
+        text += f"{line}\n"
+        if complete_statement(text):
+            found.append(text)
+            text = ""
+    return found
+
+
 def driver_of(given: Any) -> Any:
     """
     Give the driver's connection behind an SQLAlchemy Session or Connection; others as they are.
 
     Its transaction has begun then, as with SQLAlchemy's own first statement.
     """
+    if hasattr(given, "sync_session") or hasattr(given, "sync_connection"):
+        return given  # asynchronous: nothing here awaits
     if callable(getattr(given, "connection", None)):  # a Session
         given = given.connection()
     pooled = getattr(given, "connection", None)

@@ -508,6 +508,9 @@ def test_a_connection_that_cannot_hold_both_is_refused(
             assert journal.enter(birth, within=mine) is True
     with pytest.raises(SagaError, match="this journal is Postgres"):
         journal.enter(birth, within=object())
+    asynchronous = pytest.importorskip("sqlalchemy.ext.asyncio", reason="pip install sqlalchemy")
+    with pytest.raises(SagaError, match="within= is AsyncSession"):
+        journal.enter(birth, within=asynchronous.AsyncSession())
     assert [run.run_id for run in journal.list_runs()] == ["a"]
 
 

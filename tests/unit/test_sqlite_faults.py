@@ -435,4 +435,7 @@ def test_a_connection_that_cannot_hold_both_is_refused(
             journal.enter(birth, within=connection)
     with pytest.raises(SagaError, match="this journal is SQLite"):
         journal.enter(birth, within=object())
+    asynchronous = pytest.importorskip("sqlalchemy.ext.asyncio", reason="pip install sqlalchemy")
+    with pytest.raises(SagaError, match="within= is AsyncSession"):
+        journal.enter(birth, within=asynchronous.AsyncSession())
     assert journal.find("b") is None
