@@ -14,10 +14,10 @@ from saga_fsm.ports import Append, Birth, Entry, Run
 _FOLDER = files("saga_fsm.journals") / "sql"
 
 
-def statements(dialect: str) -> dict[str, str]:
-    """Give each statement of ``sql/DIALECT.sql`` by the name above it."""
+def statements(dialect: str) -> dict[str, Any]:
+    """Give each statement of ``sql/DIALECT.sql`` by the name above it; drivers type text apart."""
     text = (_FOLDER / f"{dialect}.sql").read_text(encoding="utf-8")
-    found: dict[str, str] = {}
+    found: dict[str, Any] = {}
     for part in text.split("-- name: ")[1:]:
         name, _, body = part.partition("\n")
         found[name.strip()] = body.strip().rstrip(";")

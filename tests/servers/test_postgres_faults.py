@@ -293,6 +293,27 @@ def test_a_commit_that_could_not_be_confirmed_can_be_brought_again(
     assert _events(plain, "a") == ["start", "x", "y"]
 
 
+@pytest.mark.parametrize("after", range(8))
+def test_a_claim_that_nobody_could_confirm_is_found_by_the_next(
+    wire: Wire, through: str, postgres_url: str, after: int
+) -> None:
+    """Runs that were taken without their owner hearing of it are not held for ever."""
+    journal, plain = _journal(through, patience=0.3), _journal(postgres_url)
+    plain.commit([_born(f"r{n}", due=float(n)) for n in range(3)])
+    journal.beat("me", 600.0)
+    taken: list[Any] = []
+    wire.arm("reply", after)
+    wire.through = False
+    with contextlib.suppress(StoreUnavailableError):
+        taken += journal.claim("me", [MACHINE], 9)
+    wire.through, wire._plan = True, None
+    taken += journal.claim("me", [MACHINE], 9)
+    assert [(claim.run.run_id, claim.fence) for claim in taken] == [
+        *(("r0", 2), ("r1", 2), ("r2", 2)),
+    ]
+    assert plain.commit([_next("r1", 1, "x", owner="me", fence=2)]) == [None]
+
+
 def test_a_backend_that_is_ended_in_the_middle_of_a_commit(postgres_url: str) -> None:
     """An operator's ``pg_terminate_backend``: the commit is carried out by another connection."""
     journal = _journal(postgres_url, patience=20.0)
