@@ -8,11 +8,16 @@ passed on, after the server has answered and before the answer is, or with the r
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -362,6 +367,66 @@ def test_a_server_that_is_killed_under_load_and_started_again() -> None:
         for n, events in enumerate(written):
             assert _events(journal, f"r{n}") == events
             assert len(events) > 1
+
+
+FULL = """
+import os, random, sys
+from saga_fsm.errors import StoreUnavailableError
+from saga_fsm.journals.postgres import PostgresJournal
+from saga_fsm.machine import Status
+from saga_fsm.ports import Append, Birth, Entry
+from tests.postgres import Postgres
+
+with Postgres(max_wal_size="40MB") as server:
+    journal = PostgresJournal(server.url(), patience=2.0)
+    birth = Birth("a", "order", "f1", "d1")
+    start = [Entry("start", 1.0, None)]
+    journal.commit([Append("a", start, 0, 0, Status.RUNNING, birth=birth)])
+    written = 1
+    while True:
+        noise = [Entry(str(written), 1.0, random.randbytes(40_000).hex())]
+        one = Append("a", noise, written, 1, Status.RUNNING)
+        try:
+            assert journal.commit([one]) == [None]
+        except StoreUnavailableError as error:
+            print(str(error).replace(chr(10), " "))
+            break
+        written += 1
+        assert written < 5_000, "the disk was never full"
+    assert len(journal.read("a")) == journal.find("a")[0].position == written
+    os.unlink(sys.argv[1])
+    assert journal.commit([one]) == [None]
+    events = [entry.event for entry in journal.read("a")]
+    assert events == ["start", *(str(n) for n in range(1, written + 1))]
+    journal.close()
+    print("whole")
+"""
+
+
+def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    """The append that does not fit is not written; with room again, the same one is."""
+    tried = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", str(tmp_path)]
+    if shutil.which("unshare") is None or subprocess.run(tried, check=False).returncode:  # noqa: S603
+        pytest.skip("needs to mount a small file system: run it as root")
+    ballast = tmp_path / "ballast"
+    mount = f"mount -t tmpfs -o size=150m,mode=1777 tmpfs {tmp_path}"
+    fill = f"head -c 60000000 /dev/zero >{ballast}"
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    command = ["unshare", "-m", "sh", "-c", f'{mount} && {fill} && exec "$@"', "sh"]
+    done = subprocess.run(  # noqa: S603 - our own
+        [*command, sys.executable, "-c", FULL, str(ballast)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said, whole = done.stdout.splitlines()
+    assert "No space left on device" in said
+    assert "Nothing was changed" in said
+    assert whole == "whole"
 
 
 def test_a_server_that_is_gone_is_told_and_nothing_is_lost() -> None:
