@@ -163,6 +163,15 @@ class Appending:
             assert not isinstance(caught.value, JournalError)
         assert list(store.list_runs()) == []
 
+    def test_a_birth_that_is_not_the_runs_own_is_refused(self, store: Store) -> None:
+        """Of another id, or behind entries that cannot be there."""
+        birth = Birth("a", *MACHINE, "d1")
+        for run_id, expected in (("b", 0), ("a", 3)):
+            append = Append(*(run_id, entries_of("x"), expected, 0, Status.RUNNING), birth=birth)
+            with pytest.raises(SagaError, match="birth"):
+                store.commit([append])
+        assert list(store.list_runs()) == []
+
     def test_a_long_id_and_much_data_come_back(self, store: Store) -> None:
         """500 characters of four bytes; a megabyte of text in one entry."""
         long, much = "🦑" * 500, '{"é": "' + "0123456789ü\\n" * 90_000 + '"}'
