@@ -83,6 +83,16 @@ class Appending:
         assert entries == [["start", "done(a)"], ["start"], ["start"], [], ["start"]]
         assert [run.status for run in store.list_runs()] == [Status.RUNNING] * 4
 
+    def test_an_append_behind_the_end_is_refused(self, store: Store) -> None:
+        """Whoever has not read the newest entries writes nothing over or beside them."""
+        done(store, born("a", "1", "2", "3"))
+        for expected in (0, 1, 2, 4):
+            (error,) = store.commit([grown("a", expected, "x", status=Status.STUCK)])
+            assert isinstance(error, ConcurrentAppendError)
+            assert (error.expected, error.actual) == (expected, 3)
+        assert events(store, "a") == ["1", "2", "3"]
+        assert [run.status for run in store.list_runs()] == [Status.RUNNING]
+
     def test_appends_of_one_run_follow_each_other_in_one_commit(self, store: Store) -> None:
         """Their order is that of the list; of two for one place the first gets it."""
         found = store.commit(
