@@ -296,6 +296,8 @@ class Store(Journal, Protocol):
         """
         Delete runs that were completed or compensated before a time, with all that is of them.
 
+        Those are spared that somebody has, or that have to hear a word.
+
         Returns:
             How many.
         """

@@ -16,8 +16,8 @@ from tests.postgres import _database, postgres, postgres_url
 # The fixtures that any test may ask for.
 __all__ = ["_database", "postgres", "postgres_url"]
 
-# Its asserts say what they compare, as those of our own tests do.
-pytest.register_assert_rewrite("saga_fsm.testing.journals")
+# What it asserts of a store says what it compares, as our own tests do.
+pytest.register_assert_rewrite("saga_fsm.testing")
 
 _TYPING = Path(__file__).parent / "typing"
 

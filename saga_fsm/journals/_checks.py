@@ -67,11 +67,17 @@ def writable(append: Append) -> None:
     Refuse an append that not every store can write.
 
     Raises:
-        SagaError: see ``nameable`` and ``holdable``.
+        SagaError: see ``nameable`` and ``holdable``; or its birth is another's.
     """
     nameable(append.run_id, append.owner)
     if append.birth is not None:
         nameable(append.birth.saga, append.birth.fingerprint, append.birth.digest)
+        if append.birth.run_id != append.run_id or append.expected:
+            raise SagaError(
+                f"the birth of run '{append.birth.run_id}' is brought as what comes after entry "
+                f"{append.expected} of run '{append.run_id}'\n"
+                "  A birth has the id of its run, and is expected at 0."
+            )
     for entry in append.entries:
         holdable(entry.event, entry.data)
     holdable(*append.answers.values())

@@ -14,10 +14,10 @@ from saga_fsm.ports import Append, Birth, Entry, Run
 _FOLDER = files("saga_fsm.journals") / "sql"
 
 
-def statements(dialect: str) -> dict[str, str]:
-    """Give each statement of ``sql/DIALECT.sql`` by the name above it."""
+def statements(dialect: str) -> dict[str, Any]:
+    """Give each statement of ``sql/DIALECT.sql`` by the name above it; drivers type text apart."""
     text = (_FOLDER / f"{dialect}.sql").read_text(encoding="utf-8")
-    found: dict[str, str] = {}
+    found: dict[str, Any] = {}
     for part in text.split("-- name: ")[1:]:
         name, _, body = part.partition("\n")
         lines = [line for line in body.splitlines() if not line.startswith("--")]
@@ -74,12 +74,28 @@ def lone(run_id: str, entries: Sequence[Entry], standing: tuple[Any, ...] | None
     return Append(run_id, entries, position, fence, Status(status))
 
 
+def split(script: str) -> list[str]:
+    """Give the statements of a script: ``executescript`` would commit before it begins."""
+    from sqlite3 import complete_statement
+
+    found: list[str] = []
+    text = ""
+    for line in script.splitlines():
+        text += f"{line}\n"
+        if complete_statement(text):
+            found.append(text)
+            text = ""
+    return found
+
+
 def driver_of(given: Any) -> Any:
     """
     Give the driver's connection behind an SQLAlchemy Session or Connection; others as they are.
 
     Its transaction has begun then, as with SQLAlchemy's own first statement.
     """
+    if hasattr(given, "sync_session") or hasattr(given, "sync_connection"):
+        return given  # asynchronous: nothing here awaits
     if callable(getattr(given, "connection", None)):  # a Session
         given = given.connection()
     pooled = getattr(given, "connection", None)

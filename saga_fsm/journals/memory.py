@@ -197,11 +197,13 @@ class MemoryJournal:
 
     def read_many(self, run_ids: Sequence[str]) -> list[tuple[Entry, ...]]:
         """All entries of each run, in order."""
+        holdable(*run_ids)
         with self._lock:
             return [self.read(run_id) for run_id in run_ids]
 
     def find(self, run_id: str) -> tuple[Run, str] | None:
         """What a listing shows of one run, and the digest of its input."""
+        holdable(run_id)
         with self._lock:
             kept = self._runs.get(run_id)
             return None if kept is None else (kept.run(), kept.birth.digest)
@@ -217,6 +219,7 @@ class MemoryJournal:
         after: str | None = None,
     ) -> list[Run]:
         """Runs, the newest first."""
+        holdable(saga, waiting, after, *(run_ids or ()))
         with self._lock:
             last = None if after is None else self._runs.get(after)
             if after is not None and last is None:
@@ -239,7 +242,7 @@ class MemoryJournal:
         self, run_id: str, word: str, data: str | None = None, *, by: str = "", note: str = ""
     ) -> int:
         """Say something to a run; who has it, or takes it, will hear."""
-        holdable(word, data, by, note)
+        holdable(run_id, word, data, by, note)
         with self._lock:
             kept = self._runs.get(run_id)
             if kept is None:
@@ -253,6 +256,7 @@ class MemoryJournal:
 
     def posted(self, owner: str) -> list[Word]:
         """Words to the runs of an owner that are not answered yet, in the order of their coming."""
+        holdable(owner)
         with self._lock:
             return [
                 word
@@ -269,6 +273,7 @@ class MemoryJournal:
 
     def prune(self, before: float, *, saga: str | None = None) -> int:
         """Delete runs that were completed or compensated before a time; how many."""
+        holdable(saga)
         with self._lock:
             gone = [
                 run_id
@@ -282,6 +287,7 @@ class MemoryJournal:
 
     def forget(self, run_id: str) -> bool:
         """Delete one run that is completed or compensated, with all that is of it."""
+        holdable(run_id)
         with self._lock:
             kept = self._runs.get(run_id)
             if kept is None or kept.status not in _OVER:

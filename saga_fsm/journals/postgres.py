@@ -258,6 +258,7 @@ class PostgresJournal:
 
     def read_many(self, run_ids: Sequence[str]) -> list[tuple[Entry, ...]]:
         """All entries of each run, in order."""
+        holdable(*run_ids)
         found: dict[str, list[Entry]] = defaultdict(list)
         for run_id, *entry in self._rows("read", run_ids=list(run_ids)):
             found[run_id].append(Entry(*entry))
@@ -265,6 +266,7 @@ class PostgresJournal:
 
     def find(self, run_id: str) -> tuple[Run, str] | None:
         """What a listing shows of one run, and the digest of its input."""
+        holdable(run_id)
         rows = self._rows("find", run_id=run_id)
         return (run_of(rows[0]), rows[0][10]) if rows else None
 
@@ -279,6 +281,7 @@ class PostgresJournal:
         after: str | None = None,
     ) -> list[Run]:
         """Runs, the newest first."""
+        holdable(saga, waiting, after, *(run_ids or ()))
         asked: list[tuple[str, Any]] = []
         if status is not None:
             asked.append(("status = %s", status.value))
@@ -305,7 +308,7 @@ class PostgresJournal:
         self, run_id: str, word: str, data: str | None = None, *, by: str = "", note: str = ""
     ) -> int:
         """Say something to a run; who has it, or takes it, will hear."""
-        holdable(word, data, by, note)
+        holdable(run_id, word, data, by, note)
         mark = secrets.randbits(62)
         said = {"run_id": run_id, "word": word, "data": data, "by": by, "note": note}
         asked = {**said, "now": self._now(), "mark": mark}
@@ -323,6 +326,7 @@ class PostgresJournal:
 
     def posted(self, owner: str) -> list[Word]:
         """Words to the runs of an owner that are not answered yet, in the order of their coming."""
+        holdable(owner)
         return [Word(*row) for row in self._rows("posted", owner=owner)]
 
     def answer(self, number: int) -> str | None:
@@ -334,6 +338,7 @@ class PostgresJournal:
 
     def prune(self, before: float, *, saga: str | None = None) -> int:
         """Delete runs that were completed or compensated before a time; how many."""
+        holdable(saga)
         pruned = 0
         # A thousand at a time: others want to write in between.
         while count := self._do("prune", before=before, saga=saga):
@@ -342,6 +347,7 @@ class PostgresJournal:
 
     def forget(self, run_id: str) -> bool:
         """Delete one run that is completed or compensated, with all that is of it."""
+        holdable(run_id)
         return self._do("forget", run_id=run_id) > 0
 
     def close(self) -> None:

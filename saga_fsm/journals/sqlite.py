@@ -32,7 +32,7 @@ from saga_fsm.errors import (
 )
 from saga_fsm.journals._checks import holdable, nameable, owning, refused, writable
 from saga_fsm.journals._group import Group
-from saga_fsm.journals._sql import driver_of, lone, run_of, shown, statements, versions
+from saga_fsm.journals._sql import driver_of, lone, run_of, shown, split, statements, versions
 from saga_fsm.machine import Status
 from saga_fsm.ports import Append, Birth, Claim, Entry, Run, Word
 
@@ -41,8 +41,10 @@ __all__ = ["SqliteJournal"]
 
 _SQL = statements("sqlite")
 # What mending the machine mends; anything else says that the file is not what it should be.
-_PASSING = {"SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN"}
-_PASSING |= {"SQLITE_READONLY", "SQLITE_NOMEM", "SQLITE_PERM", "SQLITE_PROTOCOL"}
+_PASSING = {
+    *("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN"),
+    *("SQLITE_READONLY", "SQLITE_NOMEM", "SQLITE_PERM", "SQLITE_PROTOCOL"),
+}
 _BROKEN = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_SCHEMA", "SQLITE_FORMAT"}
 
 
@@ -109,6 +111,7 @@ class SqliteJournal:
         """Carry out each append, all of its entries or none; durable on return."""
         for append in appends:
             writable(append)
+        self._same_process()
         return self._group.commit(appends)
 
     def _carry_out(self, appends: Sequence[Append]) -> list[JournalError | None]:
@@ -236,17 +239,20 @@ class SqliteJournal:
 
     def read(self, run_id: str) -> tuple[Entry, ...]:
         """All entries of a run, in order; their data is text."""
+        holdable(run_id)
         with self._reading() as db:
             return tuple(Entry(*row) for row in db.execute(_SQL["read"], (run_id,)))
 
     def read_many(self, run_ids: Sequence[str]) -> list[tuple[Entry, ...]]:
         """All entries of each run, in order."""
+        holdable(*run_ids)
         with self._reading() as db:
             query = _SQL["read"]
             return [tuple(Entry(*row) for row in db.execute(query, (one,))) for one in run_ids]
 
     def find(self, run_id: str) -> tuple[Run, str] | None:
         """What a listing shows of one run, and the digest of its input."""
+        holdable(run_id)
         with self._reading() as db:
             row = db.execute(_SQL["find"], (run_id,)).fetchone()
         return None if row is None else (run_of(row), row[10])
@@ -262,6 +268,7 @@ class SqliteJournal:
         after: str | None = None,
     ) -> list[Run]:
         """Runs, the newest first."""
+        holdable(saga, waiting, after, *(run_ids or ()))
         asked: list[tuple[str, Any]] = []
         if status is not None:
             asked.append(("status = ?", status.value))
@@ -286,7 +293,7 @@ class SqliteJournal:
         self, run_id: str, word: str, data: str | None = None, *, by: str = "", note: str = ""
     ) -> int:
         """Say something to a run; who has it, or takes it, will hear."""
-        holdable(word, data, by, note)
+        holdable(run_id, word, data, by, note)
         now = self._now()
         with self._writing() as db:
             row = db.execute(_SQL["post"], (word, data, by, note, now, run_id)).fetchone()
@@ -297,6 +304,7 @@ class SqliteJournal:
 
     def posted(self, owner: str) -> list[Word]:
         """Words to the runs of an owner that are not answered yet, in the order of their coming."""
+        holdable(owner)
         with self._reading() as db:
             return [Word(*row) for row in db.execute(_SQL["posted"], (owner,))]
 
@@ -310,6 +318,7 @@ class SqliteJournal:
 
     def prune(self, before: float, *, saga: str | None = None) -> int:
         """Delete runs that were completed or compensated before a time; how many."""
+        holdable(saga)
         pruned = 0
         while True:
             # A thousand at a time: others want to write in between.
@@ -321,6 +330,7 @@ class SqliteJournal:
 
     def forget(self, run_id: str) -> bool:
         """Delete one run that is completed or compensated, with all that is of it."""
+        holdable(run_id)
         with self._writing() as db:
             return db.execute(_SQL["forget"], (run_id,)).rowcount > 0
 
@@ -362,7 +372,7 @@ class SqliteJournal:
                     remedy="Install the version of saga_fsm that wrote it, or a newer one.",
                 )
             for number, script in enumerate(scripts[version:], version + 1):
-                for statement in _split(script):
+                for statement in split(script):
                     db.execute(statement)
                 db.execute("INSERT INTO saga_schema (version) VALUES (?)", (number,))
 
@@ -417,15 +427,3 @@ class SqliteJournal:
             if short in _BROKEN or "no such" in str(error):
                 raise StoreBrokenError(store=str(self.path), message=str(error)) from error
             raise
-
-
-def _split(script: str) -> list[str]:
-    """Give the statements of a script: ``executescript`` would commit before it begins."""
-    found: list[str] = []
-    text = ""
-    for line in script.splitlines():
-        text += f"{line}\n"
-        if sqlite3.complete_statement(text):
-            found.append(text)
-            text = ""
-    return found

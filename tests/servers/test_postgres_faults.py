@@ -8,11 +8,16 @@ passed on, after the server has answered and before the answer is, or with the r
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -293,6 +298,27 @@ def test_a_commit_that_could_not_be_confirmed_can_be_brought_again(
     assert _events(plain, "a") == ["start", "x", "y"]
 
 
+@pytest.mark.parametrize("after", range(8))
+def test_a_claim_that_nobody_could_confirm_is_found_by_the_next(
+    wire: Wire, through: str, postgres_url: str, after: int
+) -> None:
+    """Runs that were taken without their owner hearing of it are not held for ever."""
+    journal, plain = _journal(through, patience=0.3), _journal(postgres_url)
+    plain.commit([_born(f"r{n}", due=float(n)) for n in range(3)])
+    journal.beat("me", 600.0)
+    taken: list[Any] = []
+    wire.arm("reply", after)
+    wire.through = False
+    with contextlib.suppress(StoreUnavailableError):
+        taken += journal.claim("me", [MACHINE], 9)
+    wire.through, wire._plan = True, None
+    taken += journal.claim("me", [MACHINE], 9)
+    assert [(claim.run.run_id, claim.fence) for claim in taken] == [
+        *(("r0", 2), ("r1", 2), ("r2", 2)),
+    ]
+    assert plain.commit([_next("r1", 1, "x", owner="me", fence=2)]) == [None]
+
+
 def test_a_backend_that_is_ended_in_the_middle_of_a_commit(postgres_url: str) -> None:
     """An operator's ``pg_terminate_backend``: the commit is carried out by another connection."""
     journal = _journal(postgres_url, patience=20.0)
@@ -341,6 +367,66 @@ def test_a_server_that_is_killed_under_load_and_started_again() -> None:
         for n, events in enumerate(written):
             assert _events(journal, f"r{n}") == events
             assert len(events) > 1
+
+
+FULL = """
+import os, random, sys
+from saga_fsm.errors import StoreUnavailableError
+from saga_fsm.journals.postgres import PostgresJournal
+from saga_fsm.machine import Status
+from saga_fsm.ports import Append, Birth, Entry
+from tests.postgres import Postgres
+
+with Postgres(max_wal_size="40MB") as server:
+    journal = PostgresJournal(server.url(), patience=2.0)
+    birth = Birth("a", "order", "f1", "d1")
+    start = [Entry("start", 1.0, None)]
+    journal.commit([Append("a", start, 0, 0, Status.RUNNING, birth=birth)])
+    written = 1
+    while True:
+        noise = [Entry(str(written), 1.0, random.randbytes(40_000).hex())]
+        one = Append("a", noise, written, 1, Status.RUNNING)
+        try:
+            assert journal.commit([one]) == [None]
+        except StoreUnavailableError as error:
+            print(str(error).replace(chr(10), " "))
+            break
+        written += 1
+        assert written < 5_000, "the disk was never full"
+    assert len(journal.read("a")) == journal.find("a")[0].position == written
+    os.unlink(sys.argv[1])
+    assert journal.commit([one]) == [None]
+    events = [entry.event for entry in journal.read("a")]
+    assert events == ["start", *(str(n) for n in range(1, written + 1))]
+    journal.close()
+    print("whole")
+"""
+
+
+def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    """The append that does not fit is not written; with room again, the same one is."""
+    tried = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", str(tmp_path)]
+    if shutil.which("unshare") is None or subprocess.run(tried, check=False).returncode:  # noqa: S603
+        pytest.skip("needs to mount a small file system: run it as root")
+    ballast = tmp_path / "ballast"
+    mount = f"mount -t tmpfs -o size=150m,mode=1777 tmpfs {tmp_path}"
+    fill = f"head -c 60000000 /dev/zero >{ballast}"
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    command = ["unshare", "-m", "sh", "-c", f'{mount} && {fill} && exec "$@"', "sh"]
+    done = subprocess.run(  # noqa: S603 - our own
+        [*command, sys.executable, "-c", FULL, str(ballast)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said, whole = done.stdout.splitlines()
+    assert "No space left on device" in said
+    assert "Nothing was changed" in said
+    assert whole == "whole"
 
 
 def test_a_server_that_is_gone_is_told_and_nothing_is_lost() -> None:
@@ -508,6 +594,9 @@ def test_a_connection_that_cannot_hold_both_is_refused(
             assert journal.enter(birth, within=mine) is True
     with pytest.raises(SagaError, match="this journal is Postgres"):
         journal.enter(birth, within=object())
+    asynchronous = pytest.importorskip("sqlalchemy.ext.asyncio", reason="pip install sqlalchemy")
+    with pytest.raises(SagaError, match="within= is AsyncSession"):
+        journal.enter(birth, within=asynchronous.AsyncSession())
     assert [run.run_id for run in journal.list_runs()] == ["a"]
 
 

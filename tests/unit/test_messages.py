@@ -191,6 +191,11 @@ raise StoreBrokenError(store="runs.db", message="file is not a database")
     "unknown_run": 'MemoryJournal().post("trip-7", "cancel")',
     "unknown_run_in_store": 'raise UnknownRunError(run_id="trip-7", store="runs.db")',
     "decision_pending": 'raise DecisionPendingError(run_id="trip-7", word="resolve(charge,done)")',
+    "birth_of_another": """
+from saga_fsm.ports import Append
+birth = Birth("trip-8", "trip", "2d8e6f54", "d1")
+MemoryJournal().commit([Append("trip-7", [], 3, 1, Status.RUNNING, birth=birth)])
+""",
     "id_too_long": 'MemoryJournal().enter(Birth("x" * 501, "trip", "2d8e6f54", "d1"))',
     "id_half_a_pair": 'MemoryJournal().enter(Birth("trip\\ud83e", "trip", "2d8e6f54", "d1"))',
     "text_with_nul": 'MemoryJournal().post("trip-7", "cancel", "a\\0b")',

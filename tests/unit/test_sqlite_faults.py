@@ -138,10 +138,9 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path, how: str) -> None
         (said, more) = _said(_child(FULL, disk / "runs.db", ""))
         assert said.startswith("StoreUnavailableError False")
     else:
-        mount = (
-            f"mount -t tmpfs -o size=900k tmpfs {disk} && head -c 300000 /dev/zero >{disk}/ballast"
-        )
-        before = ("unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh")
+        mount = f"mount -t tmpfs -o size=900k tmpfs {disk}"
+        fill = f"head -c 300000 /dev/zero >{disk}/ballast"
+        before = ("unshare", "-m", "sh", "-c", f'{mount} && {fill} && exec "$@"', "sh")
         (said, more) = _said(_child(FULL, disk / "runs.db", disk / "ballast", before=before))
         assert "full" in said
     assert "Nothing was changed" in said
@@ -197,7 +196,7 @@ def _filled(path: Path) -> None:
 
 
 def test_a_damaged_file_is_told_and_never_read_as_something_else(path: Path) -> None:
-    """Each page in turn is overwritten: a run is read as it was, or the damage is told."""
+    """Page after page is overwritten: a run is read as it was, or the damage is told."""
     _filled(path)
     whole = path.read_bytes()
     pages, told = len(whole) // 4096, 0
@@ -436,4 +435,7 @@ def test_a_connection_that_cannot_hold_both_is_refused(
             journal.enter(birth, within=connection)
     with pytest.raises(SagaError, match="this journal is SQLite"):
         journal.enter(birth, within=object())
+    asynchronous = pytest.importorskip("sqlalchemy.ext.asyncio", reason="pip install sqlalchemy")
+    with pytest.raises(SagaError, match="within= is AsyncSession"):
+        journal.enter(birth, within=asynchronous.AsyncSession())
     assert journal.find("b") is None
