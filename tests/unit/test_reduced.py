@@ -145,6 +145,15 @@ def test_progress_is_told_on_the_way(search_by: Any) -> None:
     assert all(waiting < states <= found.looked_at for states, _, waiting, _ in told)
 
 
+def test_branches_of_several_steps_are_ordered_as_well() -> None:
+    """What is undone step by step in one branch waits for none of the other."""
+    whole = network(par(2, length=2))
+    found = explore(whole, Bounds(10**6))
+    assert found.reductions[1].startswith("partial order: in ")
+    reduced = Reduced(whole, Bounds(10**6), None)
+    assert found.looked_at < 0.95 * explore_orbits(reduced.network, Bounds(10**6)).looked_at
+
+
 @pytest.mark.parametrize("length", [1, 2])
 def test_no_faults_are_needed(length: int) -> None:
     """Without crashes nothing is said of them, and what is alike is what it was."""
