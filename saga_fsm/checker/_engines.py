@@ -112,7 +112,7 @@ def _sets(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explor
         work=_WORK,
         progress=progress,
     )
-    if found.complete:
+    if found.complete or found.interrupted:
         text = f"sets of states were taken, for there are more than {_WHOLE:,}"
     else:
         text = f"sets of states grew too large: {found.nodes:,} nodes for {found.states:,} states"

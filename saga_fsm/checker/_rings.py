@@ -8,7 +8,8 @@ and is not proved to be a shortest one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 from saga_fsm.checker._actions import Action, Actions
@@ -20,10 +21,26 @@ from saga_fsm.product import Values
 
 
 Said: TypeAlias = tuple[str, str, str]
-# Nodes of all rings, times commands: some seconds.
-_BUDGET = 20_000_000
+# Nodes of all rings, times operations on them: some seconds.
+_BUDGET = 60_000_000
 # How many states before one are tried, where a table is not confluent.
 _TRIES = 20
+
+
+class _Budget:
+    """
+    What may be spent, and what one operation costs: not exactly, for sizes are dear to ask.
+
+    It does not know the rings: diagrams in a cycle would outlive the library that holds them.
+    """
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.each = 0
+
+    def spend(self) -> None:
+        """One operation."""
+        self.left -= self.each
 
 
 class Rings:
@@ -33,7 +50,7 @@ class Rings:
     Args:
         diagrams: in which the states are written.
         actions: of the network.
-        trail: the sets that a search finds, growing, until one has some of these states.
+        trail: the sets that a search finds, one command at a time, growing.
         budget: how far rings go.
     """
 
@@ -41,23 +58,23 @@ class Rings:
         self,
         diagrams: Diagrams,
         actions: Actions,
-        trail: Callable[[Set], Sequence[Set]],
+        trail: Callable[[], Sequence[Set]],
         budget: int = _BUDGET,
     ) -> None:
         self.diagrams = diagrams
         self.network = diagrams.network
         self.actions = actions
         self.trail = trail
-        self.budget = budget
+        self.budget = _Budget(budget)
         self.shortest = True
         self.all = [action for some in actions.by_path.values() for action in some]
-        self.settling = Settling(diagrams, actions.internal, lambda: None)
+        self.settling = Settling(diagrams, actions.internal, self.budget.spend)
         self.rings: list[Set] = [diagrams.point(self.network.initial)]
         self._seen = self.rings[0]
 
-    def breaches(self, broken: Sequence[tuple[Said, Set]]) -> dict[tuple[str, str], Breach]:
-        """One breach for each rule and step, the nearest of them."""
-        false, found = self.diagrams.false, {}
+    def breaches(self, broken: Sequence[tuple[Said, Set]]) -> Iterator[Breach]:
+        """One breach for each rule and step, the nearest of them; each as soon as it is found."""
+        false = self.diagrams.false
         wanted: dict[tuple[str, str], list[tuple[str, Set]]] = {}
         for (rule, step, sentence), states in broken:
             wanted.setdefault((rule, step), []).append((sentence, states))
@@ -67,28 +84,38 @@ class Rings:
                 for sentence, states in parts:
                     near = states & self.rings[number]
                     if near != false:
-                        path = self._path(self.rings[: number + 1], near)
-                        found[key] = Breach(*key, sentence, path)
                         del wanted[key]
+                        yield Breach(*key, sentence, self._path(self.rings[: number + 1], near))
                         break
             number += 1
             if wanted and not self._grow():
                 break
-        for key, parts in wanted.items():
+        if wanted:
             self.shortest = False
-            sentence, states = parts[0]
-            sets = self.trail(states)
-            found[key] = Breach(*key, sentence, self._path(sets, states & sets[-1]))
-        return found
+            sets = self.trail()
+            for key, parts in wanted.items():
+                sentence, states = parts[0]
+                end = self._first(sets, states)
+                run = self._path(sets[: end + 1], states & sets[end])
+                yield Breach(*key, sentence, run)
+
+    def _first(self, sets: Sequence[Set], states: Set) -> int:
+        """The first of these sets, which grow, that has some of the states."""
+
+        def has(one: Set) -> bool:
+            return bool(one & states != self.diagrams.false)
+
+        return bisect_left(sets, x=True, key=has)
 
     def _grow(self) -> bool:
         """The next ring; False over the budget."""
         last = self.rings[-1]
-        self.budget -= self.diagrams.size(last) * len(self.all)
-        if self.budget < 0:
-            return False
+        self.budget.each = self.diagrams.size(last)
         ring = self.diagrams.false
         for action in self.all:
+            self.budget.spend()
+            if self.budget.left < 0:
+                return False
             ring |= self._after(last, action)
         ring &= ~self._seen
         self._seen |= ring

@@ -10,7 +10,6 @@ other engines follow. That is no proof that each order there is was taken.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 import attrs
@@ -38,10 +37,6 @@ _LIVELOCK = "from here the run can never come to rest"
 
 class _Over(Exception):  # noqa: N818 - no error: the search ends
     """A limit is reached."""
-
-
-class _Met(Exception):  # noqa: N818 - as above
-    """What was looked for is found."""
 
 
 @attrs.frozen
@@ -189,8 +184,8 @@ class _Exploring:
         self.leaps = Leaps(actions)
         # By part: what was found when nothing more came of it.
         self.complete: dict[str, Set] = {}
-        self._target: Set = None
-        self.trail: list[Set] = []
+        # What was found, set by set, where somebody asks for that.
+        self.trail: list[Set] | None = None
         self._inside = _parts_of(self.network)
 
     def run(self) -> None:
@@ -215,13 +210,15 @@ class _Exploring:
         self._saturate_inside(path)
         again = True
         while again:
-            again = not path and self._heard()
-            if again:
-                self._saturate_inside(path)
+            again = False
             for action in own:
                 if self._fire(action):
                     again = True
                     self._saturate_inside(path)
+            # Last, that nothing waits when nothing is new.
+            if not path and self._heard():
+                again = True
+                self._saturate_inside(path)
 
     def _of(self, path: str) -> list[Action]:
         return self.actions.by_path.get(path, [])
@@ -239,7 +236,7 @@ class _Exploring:
 
     def _left(self, path: str) -> list[Action]:
         """Let a part do all that it can do by itself; what is left for single steps."""
-        leap = None if self._target is not None else self.leaps.of(path)
+        leap = None if self.trail is not None else self.leaps.of(path)
         if leap is None:
             return self._of(path)
         self.meter.tick()
@@ -268,10 +265,8 @@ class _Exploring:
         self.found |= states
         if self.found == before:
             return False
-        if self._target is not None:
+        if self.trail is not None:
             self.trail.append(self.found)
-            if self.found & self._target != self.diagrams.false:
-                raise _Met
         return True
 
     def _heard(self) -> bool:
@@ -306,18 +301,16 @@ class _Exploring:
 
     def _trace(self, broken: list[tuple[tuple[str, str, str], Set]]) -> None:
         if broken:
-            rings = Rings(self.diagrams, self.actions, self._until)
-            for key, breach in rings.breaches(broken).items():
-                self.breaches.setdefault(key, breach)
-            self.shortest &= rings.shortest
+            rings = Rings(self.diagrams, self.actions, self._trail)
+            for breach in rings.breaches(broken):
+                self.breaches.setdefault((breach.rule, breach.step), breach)
+                self.shortest &= rings.shortest
 
-    def _until(self, target: Set) -> list[Set]:
-        """What a second search finds, set by set, until it has some of these."""
+    def _trail(self) -> list[Set]:
+        """What a second search finds, set by set, one command at a time."""
         again = _Exploring(self.actions, self.limit)
-        again.trail.append(again.found)
-        again._target = target
-        with contextlib.suppress(_Met):
-            again._saturate("")
+        again.trail = [again.found]
+        again._saturate("")
         return again.trail
 
     def _status(self, states: Set) -> str:

@@ -160,10 +160,11 @@ def test_a_run_beyond_the_budget_is_still_a_run() -> None:
     exploring = _Exploring(Actions(diagrams))
     exploring._saturate("")
     twice = exploring.found & diagrams.guard(weak.forbidden[0].guard)
-    rings = Rings(diagrams, exploring.actions, exploring._until, budget=0)
-    breaches = rings.breaches([(("I6", "a", "a has landed twice"), twice)])
+    rings = Rings(diagrams, exploring.actions, exploring._trail, budget=0)
+    (breach,) = rings.breaches([(("I6", "a", "a has landed twice"), twice)])
     assert not rings.shortest
-    assert len(breaches["I6", "a"].path.moves) >= plain["I6", "a"]
+    assert (breach.rule, breach.step) == ("I6", "a")
+    assert len(breach.path.moves) >= plain["I6", "a"]
 
 
 def test_on_the_command_line_what_is_missing_is_status_3(
