@@ -97,7 +97,7 @@ class Flight(Shell):
             self.unwritten += self.part.written(entries)
             self.released = self.announced = self.announcing = False
         for command in commands:
-            if command.__class__ is Wake:
+            if isinstance(command, Wake):
                 self.carry_out([command])
                 if command.at is not None:
                     self._timers.append((command.key, command.at))

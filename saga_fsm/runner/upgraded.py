@@ -49,7 +49,8 @@ def read(entries: Sequence[Entry]) -> Read:
     for entry in entries:
         if entry.event == NOTE:
             told = json.loads(entry.data)
-            words, new = told["words"], told["names"]
+            words: dict[str, str] = told["words"]
+            new: dict[str, str] = told["names"]
             known = [attrs.evolve(one, event=words.get(one.event, one.event)) for one in known]
             # A step may be renamed twice; its key is the first.
             names = {path: names.get(old, old) for path, old in new.items()} | {

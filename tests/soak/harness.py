@@ -3,7 +3,8 @@ Kill real processes, take up what they left, and look whether the money is right
 
 ``python -m tests.soak.harness --store sqlite --kills 300`` starts orchestrators in processes of
 their own, on one journal, kills them with SIGKILL at commit boundaries and by a timer, starts
-others, lets the last ones come to rest, and asks the ledger. Only kills with a run in flight count.
+others, lets the last ones come to rest, and asks the ledger. Only kills of a process that was at
+work, with a run in flight, count.
 
 The children are forked from this process, which has loaded everything and has no threads.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import select
 import shutil
 import signal
 import sys
@@ -21,6 +23,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +94,6 @@ class Soak:
         children: orchestrators at once.
         seed: of all luck.
         bug: planted in each child; empty for none.
-        opening: seconds that a child needs before its first commit: it is killed after that.
     """
 
     make: Callable[[], Store]
@@ -100,7 +102,6 @@ class Soak:
     children: int = 1
     seed: int = 0
     bug: str = ""
-    opening: float = 0.0
 
 
 @attrs.frozen
@@ -126,16 +127,15 @@ def soak(plan: Soak) -> Soaked:
         while kills < plan.kills:
             # Where one sleeps, the other has to live, to take its runs.
             sleeps = plan.children > 1 and luck.random() < _SUSPENDED
-            pids = [
+            born = [
                 _forked(plan, luck.randrange(2**32), forks + n, deadly=not sleeps)
                 for n in range(plan.children)
             ]
-            forks += len(pids)
+            forks += len(born)
             if sleeps:
-                _suspend(pids[0])
-            for pid in luck.sample(pids, len(pids)):
-                _kill(pid, luck, plan.opening)
-            kills += len(pids) * _in_flight(store)
+                _suspend(*born[0])
+            at_work = sum(_kill(*one, luck) for one in luck.sample(born, len(born)))
+            kills += at_work * _in_flight(store)
         _rest(plan, store)
         runs = list(store.list_runs(limit=None))
         wrong = plan.ledger.violations(runs)
@@ -151,26 +151,34 @@ def soak(plan: Soak) -> Soaked:
     return Soaked(kills, forks, len(runs), completed, back, seconds, wrong)
 
 
-def _forked(plan: Soak, seed: int, number: int, *, deadly: bool) -> int:
-    """A child that starts runs, takes up what others left, and kills itself, or is killed."""
+def _forked(plan: Soak, seed: int, number: int, *, deadly: bool) -> tuple[int, int]:
+    """
+    A child that starts runs, takes up what others left, and kills itself, or is killed.
+
+    Returns:
+        Its process, and where it says that it has stored something.
+    """
+    reader, writer = os.pipe()
     pid = os.fork()
     if pid:
-        return pid
+        os.close(writer)
+        return pid, reader
     try:
-        _child(plan, random.Random(seed), number, deadly=deadly)
+        os.close(reader)
+        _child(plan, random.Random(seed), number, writer, deadly=deadly)
     except BaseException:  # noqa: BLE001 - shown, and the process ends here whatever it was
         traceback.print_exc()
     finally:
         os._exit(0)
 
 
-def _child(plan: Soak, luck: random.Random, number: int, *, deadly: bool) -> None:
+def _child(plan: Soak, luck: random.Random, number: int, at_work: int, *, deadly: bool) -> None:
     if plan.bug:
         BUGS[plan.bug]()
     store: Any = plan.make()
     # Half of them at a boundary of a commit, before it or after it; the others by the parent.
-    if deadly and luck.random() < 0.5:
-        _deadly(store, luck.randrange(1, 12), before=luck.random() < 0.5)
+    last = luck.randrange(1, 12) if deadly and luck.random() < 0.5 else 1_000_000
+    _deadly(store, last, at_work, before=luck.random() < 0.5)
     world = World(plan.ledger, luck)
     orchestrator = Orchestrator(SAGA, journal=store, services=world, lease=_LEASE, poll=0.02)
     with orchestrator:
@@ -179,40 +187,51 @@ def _child(plan: Soak, luck: random.Random, number: int, *, deadly: bool) -> Non
         time.sleep(60)
 
 
-def _deadly(store: Any, commits: int, *, before: bool) -> None:
+def _deadly(store: Any, commits: int, at_work: int, *, before: bool) -> None:
     """Die at a boundary: nothing of this commit is stored, or all of it and nobody knows."""
     carry_out = store.commit
-    left = iter(range(commits, -1, -1))
+    numbers = count()
 
     def commit(appends: list[Append]) -> Any:
-        last = next(left) == 0
-        if last and before:
+        number = next(numbers)
+        if number == commits and before:
             os.kill(os.getpid(), signal.SIGKILL)
         results = carry_out(appends)
-        if last:
+        if not number:
+            os.write(at_work, b".")
+        if number == commits:
             os.kill(os.getpid(), signal.SIGKILL)
         return results
 
     store.commit = commit
 
 
-def _suspend(pid: int) -> None:
+def _suspend(pid: int, reader: int) -> None:
     """Let one sleep until its lease is over and others have its runs; then it wakes and writes."""
-    time.sleep(0.08)
+    select.select([reader], [], [], 10)
     os.kill(pid, signal.SIGSTOP)
     time.sleep(_LEASE + 0.3)
     os.kill(pid, signal.SIGCONT)
 
 
-def _kill(pid: int, luck: random.Random, opening: float) -> None:
-    """Wait a little for it to kill itself, else do it."""
-    end = time.monotonic() + 0.02 + opening + luck.random() * 0.12
+def _kill(pid: int, reader: int, luck: random.Random) -> bool:
+    """
+    Once it is at work, wait a little for it to kill itself, else do it.
+
+    Returns:
+        Whether it was at work.
+    """
+    select.select([reader], [], [], 10)
+    at_work = os.read(reader, 1) == b"."
+    os.close(reader)
+    end = time.monotonic() + luck.random() * 0.12
     while time.monotonic() < end:
         if os.waitpid(pid, os.WNOHANG)[0]:
-            return
+            return at_work
         time.sleep(0.002)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
+    return at_work
 
 
 def _in_flight(store: Store) -> bool:
@@ -252,7 +271,7 @@ def postgres_soak(folder: Path, url: str, **options: Any) -> Soak:
     from saga_fsm.journals.postgres import PostgresJournal
 
     ledger = Ledger(folder / "ledger.db")
-    return Soak(lambda: PostgresJournal(url), ledger, opening=0.1, **options)
+    return Soak(lambda: PostgresJournal(url), ledger, **options)
 
 
 def rounds(kills: int, size: int = 1_000) -> Iterator[int]:
