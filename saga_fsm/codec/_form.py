@@ -100,7 +100,7 @@ class Form:
     def walk(self, at: str = "") -> Iterator[tuple[str, Form]]:
         """Give the form itself and all inside, each once, with the first place where it is."""
         seen = {id(self)}
-        todo = [(at, self)]
+        todo: list[tuple[str, Form]] = [(at, self)]
         while todo:
             place, form = todo.pop(0)
             yield place, form
