@@ -49,7 +49,7 @@ class Hammered:
 
     def test_processes_at_the_same_keys_are_one_effect_each(self, url: str, sql: Any) -> None:
         """Actions, compensations and queries of three processes, in any order."""
-        running = [start("hammer", url, str(seed), str(KEYS)) for seed in range(3)]
+        running = [start("hammer", url, str(seed), "0", str(KEYS)) for seed in range(3)]
         answers = [line.split() for child in running for line in finished(child)]
         assert len(answers) == 3 * KEYS * len(VERBS)
         check(answers, sql)
@@ -108,18 +108,21 @@ class Hammered:
         answers = []
         in_flight = 0
         for seed in range(4):
-            running = [start("hammer", url, str(seed + at), "30") for at in (0, 100)]
-            first = [child.stdout.readline() for child in running]
-            timer = threading.Event()
-            timer.wait(luck.uniform(0.01, 0.15))
+            # Keys of its own, and more than can be done by then.
+            first = 1_000 * seed
+            running = [start("hammer", url, str(at), str(first), "400") for at in (seed, -seed - 1)]
+            told = [child.stdout.readline() for child in running]
+            threading.Event().wait(luck.uniform(0.01, 0.15))
             in_flight += sum(child.poll() is None for child in running)
             for child in running:
                 child.kill()
-            answers += [line.split() for line in first]
-            answers += [line.split() for child in running for line in finished(child, killed=True)]
+            told += [line for child in running for line in finished(child, killed=True)]
+            answers += [line.split() for line in told]
+            # All that was asked for is asked for again, and what was being asked for.
+            seen = 2 + max(int(line.split()[0][1:]) for line in told if line.strip()) - first
+            again = start("hammer", url, "99", str(first), str(seen))
+            answers += [line.split() for line in finished(again)]
         assert in_flight >= 4, "the processes were over before they were killed"
-        last = start("hammer", url, "999", "30")
-        answers += [line.split() for line in finished(last)]
         check(answers, sql)
 
 
@@ -161,8 +164,11 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 def finished(child: Any, *, killed: bool = False) -> list[str]:
     """What it printed, when it has ended."""
-    lines = child.communicate(timeout=120)[0].splitlines()
-    assert child.returncode == (-signal.SIGKILL if killed else 0) or (killed and lines)
+    # Not communicate(), which loses what a readline has read too much.
+    lines = child.stdout.read().splitlines()
+    child.stdout.close()
+    code = child.wait(timeout=120)
+    assert code == 0 or (killed and code == -signal.SIGKILL)
     return lines
 
 

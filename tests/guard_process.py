@@ -1,8 +1,9 @@
 """
 A participant as a process of its own, to run beside others and to be killed.
 
-``python -m tests.guard_process hammer URL SEED KEYS`` asks for actions, compensations and queries
-of a few keys, in an order of its own for each, and prints one line an answer: ``key verb answer``.
+``python -m tests.guard_process hammer URL SEED FIRST KEYS`` asks for actions, compensations and
+queries of so many keys, in an order of its own for each, and prints one line an answer:
+``key verb answer``.
 ``... pause URL WHERE VERB`` does one, says ``here`` at one place of it, and waits to be killed.
 ``... outside URL VERB`` does so in an effect outside the database.
 """
@@ -72,15 +73,16 @@ def perform(guard: Guard[Any], ctx: Any, verb: str, nonce: str, *, here: Any = N
         return "undone"
 
 
-def hammer(url: str, seed: int, keys: int) -> None:
+def hammer(url: str, seed: int, first: int, keys: int) -> None:
     """Ask for everything, in an order of its own."""
     luck = random.Random(seed)
     guard = guard_of(url)
     # Key by key, so that those who do the same meet.
-    todo = [(f"k{k}", verb) for k in range(keys) for verb in luck.sample(VERBS, len(VERBS))]
-    for number, (name, verb) in enumerate(todo):
-        answer = perform(guard, ctx_of(name), verb, f"{os.getpid()}-{number}")
-        print(name, verb, answer, flush=True)
+    for number in range(first, first + keys):
+        for verb in luck.sample(VERBS, len(VERBS)):
+            nonce = f"{os.getpid()}-{luck.randrange(1_000)}"
+            answer = perform(guard, ctx_of(f"k{number}"), verb, nonce)
+            print(f"k{number}", verb, answer, flush=True)
 
 
 def pause(url: str, where: str, verb: str) -> None:
@@ -121,7 +123,7 @@ def outside(url: str, verb: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "hammer":
-        hammer(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+        hammer(sys.argv[2], *map(int, sys.argv[3:]))
     elif sys.argv[1] == "outside":
         outside(*sys.argv[2:])
     else:
