@@ -53,14 +53,14 @@ class Exploring:
         self.network = network
         self.bounds = bounds
         self.progress = progress
-        self.packing = Packing(network)
-        self.takings = takings(self.packing)
+        self.packing = Packing(network.fields)
+        self.takings = takings(self.packing, network)
         self.rest = self.packing.asked(network.rest)
         self.forbidden = [
             (one, self.packing.asked(one.asks), self.packing.asked(one.shared))
             for one in network.forbidden
         ]
-        self.settling = Settling(self.packing)
+        self.settling = Settling(self.packing, network)
         self._numbers = Numbering(self.packing.limbs)
         self._numbers.number(self.packing.pack(network.initial))
         self.numbering: States = self._numbers
