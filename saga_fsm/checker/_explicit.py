@@ -179,11 +179,14 @@ class Exploring:
         batch = Batch(self.packing, self.numbering.states)
         rests = np.zeros(self.numbering.size, np.bool_)
         rests[batch.where(self.rest)] = True
-        count = -1
+        count, edges = -1, list(self.edges)
         # Mostly moves lead on to what was found later: a few rounds from the end are enough.
-        while count != (count := int(rests.sum())):
-            for sources, targets in reversed(self.edges):
+        while count != (count := int(rests.sum())) and count < len(rests):
+            for i in reversed(range(len(edges))):
+                sources, targets = edges[i]
                 rests[sources[rests[targets]]] = True
+                left = np.flatnonzero(~rests[sources])
+                edges[i] = sources[left], targets[left]
         lost = np.flatnonzero(~rests)
         if len(lost):
             path = self._path(int(lost[0]))

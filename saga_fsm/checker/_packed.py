@@ -140,9 +140,7 @@ class Batch:
             place = self.packing.places[f]
             wide = self.limbs[place.limb] >> place.shift & place.mask
             column = wide.astype(np.min_scalar_type(place.mask))
-            counts = np.bincount(column, minlength=place.mask + 1).tolist()
-            bits = sum(1 << x for x, count in enumerate(counts) if count)
-            known = self._columns[f] = column, bits
+            known = self._columns[f] = column, _present(column, place.mask)
         return known
 
     def _literal(self, asked: Asked) -> Bits:
@@ -193,6 +191,16 @@ class Batch:
 
 
 _NONE: Numbers = np.zeros(0, np.int64)
+
+
+def _present(column: Any, most: int) -> int:
+    """One bit for each value that is there."""
+    if most < 64:  # the bits of the widest number that there is
+        # In as few bytes as there can be: that is several times as fast as counting.
+        wide = np.min_scalar_type((1 << most + 1) - 1)
+        return int(np.bitwise_or.reduce(np.left_shift(wide.type(1), column, dtype=wide)))
+    counts = np.bincount(column, minlength=most + 1).tolist()
+    return sum(1 << x for x, count in enumerate(counts) if count)
 
 
 class Settling:
