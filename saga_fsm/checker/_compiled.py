@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from saga_fsm.checker import _kernels
+from saga_fsm.checker._arrays import Cores, Found, Ints, Tables
 from saga_fsm.checker._bounds import Bounds
-from saga_fsm.checker._cores import rarest
-from saga_fsm.checker._explicit import Exploring
-from saga_fsm.checker._kernels import Tables, expand, fill
-from saga_fsm.checker._packed import Batch, Limbs, Packing
-from saga_fsm.checker._search import Explored, finished
+from saga_fsm.checker._cores import rarest, state_of
+from saga_fsm.checker._packed import Batch, Packing
+from saga_fsm.checker._search import LIVELOCK, TELL, Explored, finished
+from saga_fsm.checker._traces import Breach, trace
+from saga_fsm.path import Path
 from saga_fsm.ports import Progress
-from saga_fsm.product import Command, Guard, Network
+from saga_fsm.product import Guard, Network, Update, Values
 
 
 # A literal has one bit for each value that it allows.
 _WIDEST = 62
 _FREE = -1
+# So many states are looked at between two looks at the bounds.
+_CHUNK = 1 << 16
 
 
 def suits(network: Network) -> bool:
@@ -40,118 +45,266 @@ def explore(network: Network, bounds: Bounds, *, progress: Progress | None = Non
     return finished(_Compiled(network, bounds, progress))
 
 
-class _Store:
-    """States by number, the table that finds them, and who found them."""
-
-    def __init__(self, limbs: int) -> None:
-        self.size = 1
-        self.rows = np.zeros((1 << 12, limbs), np.int64)
-        self.table: npt.NDArray[np.int32] = np.full(1 << 13, _FREE, np.int32)
-        self.parents = np.zeros(1 << 12, np.int32)
-        fill(self.rows, 1, self.table)
-
-    @property
-    def states(self) -> Limbs:
-        """All states, one a column."""
-        return self.rows[: self.size].T
-
-    @property
-    def bytes(self) -> int:
-        """What it takes."""
-        return self.rows.nbytes + self.table.nbytes + self.parents.nbytes
-
-    def grow(self, room: int) -> None:
-        """Make room for so many more."""
-        needed = self.size + room
-        if needed > len(self.rows):
-            size = max(needed, 2 * len(self.rows))
-            self.rows = np.resize(self.rows[: self.size], (size, self.rows.shape[1]))
-            self.parents = np.resize(self.parents[: self.size], size)
-        if 2 * needed > len(self.table):
-            self.table = np.full(1 << (4 * needed - 1).bit_length(), _FREE, np.int32)
-            fill(self.rows, self.size, self.table)
-
-
-class _Compiled(Exploring):
-    name = "explicit, by numba"
+class _Compiled:
+    """One search: what the loops need, room for what they find, and what it means."""
 
     def __init__(self, network: Network, bounds: Bounds, progress: Progress | None) -> None:
-        super().__init__(network, bounds, progress)
-        self.store = _Store(self.packing.limbs)
-        self.numbering = self.store
+        self.network = network
+        self.bounds = bounds
+        self.progress = progress
+        size = sum(not field.name.startswith("~") for field in network.fields)
+        self.cores_packing = Packing(network.fields[:size])
+        # Below the number of the core, there is a part of the first limb left.
+        self.memory = Packing(network.fields[size:], first=_kernels.CORE_SHIFT)
+        self.size = size
+        self.width, self.limbs = self.cores_packing.limbs, self.memory.limbs
         watched = {f for row in network.internal for f, _ in row.guard}
-        self._rows = _tables(self.packing, network.commands, watched, homes=True)
-        self._inner = _tables(self.packing, network.internal, watched, homes=False)
+        self._rows, self._inner = (
+            self._tables([(x.guard, x.update) for x in rows], watched, homes=homes)
+            for rows, homes in ((network.commands, True), (network.internal, False))
+        )
+        guards = [((*x.asks, *x.shared), ()) for x in network.forbidden]
+        self._bad = self._tables(guards, watched, homes=True)
+        self._single = np.array([len(x.sayings) == 1 for x in network.forbidden], np.int64)
         self._rows_taken = np.zeros(len(network.commands), np.bool_)
         self._inner_taken = np.zeros(len(network.internal), np.bool_)
-        self._edges = np.empty((1 << 20, 2), np.int32)
+        self._start()
+        self.depth = 0
+        self.breaches: dict[tuple[str, str], Breach] = {}
+        self.short_of = ""
+        self._told = 0
 
-    def _expand(self, begin: int, end: int) -> None:
-        states = self.store.states[:, begin:end].copy()
-        self.parents = [self.store.parents]
-        self._look(Batch(self.packing, states), begin)
-        # One more than there are commands: as much as the loop asks for.
-        room = len(self.network.commands) + 1
-        while begin < end:
-            self.store.grow(max(room, 2 * (end - begin)))
-            store = self.store
-            store.size, begin, moves, written = expand(
-                store.rows,
-                store.size,
-                begin,
-                end,
-                store.table,
-                store.parents,
-                self._edges,
-                self._rows,
-                self._inner,
-                self._rows_taken,
-                self._inner_taken,
+    def _start(self) -> None:
+        """Room for a few, and the first state: its core, and its memory, are all zero."""
+        # States, cores, options, edges, transitions, hits.
+        self.counts = (1, 1, 0, 0, 0, 0)
+        room = 1 << 12
+        self._cores = Cores(
+            codes=np.zeros(room * self.width, np.int64),
+            table=np.full(2 * room, _FREE, np.int32),
+            first=np.full(room, -1, np.int64),
+            bad=np.zeros(room, np.int64),
+            last=np.zeros(room, np.int64),
+            what=np.zeros(room, np.int32),
+            target=np.zeros(room, np.int32),
+        )
+        self._found = Found(
+            nodes=np.zeros(room * self.limbs, np.int64),
+            table=np.full(2 * room, _FREE, np.int64),
+            parents=np.zeros(room, np.int32),
+            ends=np.zeros(room, np.int64),
+            targets=np.zeros(room, np.int32),
+            hits=np.zeros((4 * len(self.network.forbidden) + 1, 2), np.int64),
+        )
+        self._cores.codes[: self.width] = self.cores_packing.pack(
+            self.network.initial[: self.size]
+        )[:, 0]
+        self._found.nodes[: self.limbs] = self.memory.pack(self.network.initial[self.size :])[:, 0]
+        _kernels.fill(self._found.nodes, self.limbs, 1, self._found.table)
+        _kernels.fill_plainly(self._cores.codes, self.width, 1, self._cores.table)
+
+    def _tables(
+        self, rows: Sequence[tuple[Guard, Update]], watched: set[int], *, homes: bool
+    ) -> Tables:
+        """Rows as arrays; ``homes``: each is a candidate at one field only, else at all it asks."""
+        size = self.size
+        guards = [tuple(x for x in guard if x[0] < size) for guard, _ in rows]
+        asks = [[(f - size, allowed) for f, allowed in guard if f >= size] for guard, _ in rows]
+        changes = [
+            self.cores_packing.change(tuple(x for x in update if x[0] < size)) for _, update in rows
+        ]
+        puts = [
+            self.memory.change(tuple((f - size, x) for f, x in update if f >= size))
+            for _, update in rows
+        ]
+        sizes = [len(field.values) for field in self.network.fields[:size]]
+        at: list[list[list[int]]] = [[[] for _ in range(one)] for one in sizes]
+        for number, guard in enumerate(guards):
+            for f, allowed in [_home(guard, sizes)] if homes else guard:
+                for value in sorted(allowed):
+                    at[f][value].append(number)
+        # Fields that no row is at home at need not be looked at.
+        used = [f for f in range(size) if not homes or any(at[f])]
+        candidates = [numbers for f in used for numbers in at[f]]
+        written = [sorted({f for f, _ in update} & watched) for _, update in rows]
+        return Tables(
+            *_jagged([_literals(self.cores_packing, guard) for guard in guards], 4),
+            *_jagged([_literals(self.memory, guard) for guard in asks], 4),
+            *_jagged(changes, 3),
+            *_jagged(puts, 3),
+            places=np.array([self.cores_packing.places[f] for f in used], np.int64).reshape(-1, 3),
+            candidates=np.array([x for one in candidates for x in one], np.int64),
+            candidate_starts=_starts(candidates),
+            value_starts=np.array([0, *accumulate(sizes[f] for f in used)], np.int64),
+            written=np.array([x for one in written for x in one], np.int64),
+            written_starts=_starts(written),
+        )
+
+    # ------------------------------------------------------------------ level by level
+
+    def run(self) -> bool:
+        """Whether the search came to its end."""
+        start = 0
+        while start < self.counts[0]:
+            # Levels, the last and empty one included, as the specification counts them.
+            self.depth += 1
+            level = self.counts[0]
+            while start < level:
+                chunk = min(start + _CHUNK, level)
+                while start < chunk:
+                    start = self._expand(start, chunk)
+                if not self._go_on(start):
+                    self.depth += self.counts[0] > level
+                    return False
+        return True
+
+    def _expand(self, begin: int, end: int) -> int:
+        """Look at the states of these numbers, as far as there is room."""
+        self._grow()
+        begin, counts = _kernels.expand(
+            self.counts,
+            begin,
+            end,
+            self.limbs,
+            self._found,
+            self._cores,
+            self._rows,
+            self._inner,
+            self._bad,
+            self._rows_taken,
+            self._inner_taken,
+            self._single,
+        )
+        self._look(counts[5])
+        self.counts = (*counts[:5], 0)
+        return int(begin)
+
+    def _grow(self) -> None:
+        """Room for all that one state may lead to; where it is scarce, twice as much."""
+        states, met, used, moved, _, _ = self.counts
+        most = len(self.network.commands)
+        room = _kernels.TOGETHER + most
+        found, cores = self._found, self._cores
+        if states + room > len(found.parents):
+            more = 2 * len(found.parents) + room
+            found = found._replace(
+                nodes=_longer(found.nodes, more * self.limbs),
+                parents=_longer(found.parents, more),
+                ends=_longer(found.ends, more),
             )
-            self.transitions += moves
-            edges = self._edges[:written]
-            self.edges.append((edges[:, 0].copy(), edges[:, 1].copy()))
+        if 2 * len(found.parents) > len(found.table):
+            table = np.full(1 << (2 * len(found.parents) - 1).bit_length(), _FREE, np.int64)
+            found = found._replace(table=table)
+            _kernels.fill(found.nodes, self.limbs, states, table)
+        if moved + room > len(found.targets):
+            found = found._replace(targets=_longer(found.targets, 2 * len(found.targets) + room))
+        if met + most > len(cores.first):
+            more = 2 * len(cores.first) + most
+            cores = cores._replace(
+                codes=_longer(cores.codes, more * self.width),
+                table=np.full(1 << (2 * more - 1).bit_length(), _FREE, np.int32),
+                first=_longer(cores.first, more),
+                bad=_longer(cores.bad, more),
+                last=_longer(cores.last, more),
+            )
+            _kernels.fill_plainly(cores.codes, self.width, met, cores.table)
+        options = most + len(self.network.forbidden)
+        if used + options > len(cores.what):
+            more = 2 * len(cores.what) + options
+            cores = cores._replace(
+                what=_longer(cores.what, more), target=_longer(cores.target, more)
+            )
+        self._found, self._cores = found, cores
+
+    def _go_on(self, looked_at: int) -> bool:
+        """Tell how far it is; False where there is no more room."""
+        states, transitions = self.counts[0], self.counts[4]
+        if self.progress is not None and looked_at - self._told >= TELL:
+            self._told = looked_at
+            self.progress(states, transitions, states - looked_at, self.depth)
+        memory = sum(one.nbytes for one in (*self._found, *self._cores))
+        if states > self.bounds.limit:
+            self.short_of = "states"
+        elif self.bounds.memory is not None and memory > self.bounds.memory:
+            self.short_of = "memory"
+        return not self.short_of
+
+    # ------------------------------------------------------------------ what is wrong
+
+    def _look(self, hits: int) -> None:
+        """Keep the first breach of each rule at each step: by distance, so the nearest."""
+        for number, one in sorted(map(tuple, self._found.hits[:hits].tolist())):
+            status = state_of(self.network, self._values(number)).status.value
+            rule, step, sentence = self.network.forbidden[one].said(status)
+            if (rule, step) not in self.breaches:
+                self.breaches[rule, step] = Breach(rule, step, sentence, self._path(number))
+
+    def look_for_livelock(self) -> None:
+        """I4: from every state a run can still come to rest (AG EF rest), found backwards."""
+        states, met = self.counts[:2]
+        batch = self._met(np.arange(met))
+        resting = np.zeros(met, np.bool_)
+        rest = tuple(x for x in self.network.rest if x[0] < self.size)
+        resting[batch.where(self.cores_packing.asked(rest))] = True
+        rests = resting[self._core_numbers()]
+        lost = _kernels.lost(rests, self._found.ends[:states], self._found.targets)
+        if lost >= 0:
+            self.breaches.setdefault(("I4", ""), Breach("I4", "", LIVELOCK, self._path(lost)))
+
+    def _path(self, number: int) -> Path:
+        run = [number]
+        while run[-1]:
+            run.append(int(self._found.parents[run[-1]]))
+        return trace(self.network, [self._values(one) for one in reversed(run)])
+
+    def _values(self, number: int) -> Values:
+        limbs = self._found.nodes[number * self.limbs : (number + 1) * self.limbs]
+        core = int(limbs[0]) >> _kernels.CORE_SHIFT
+        codes = self._cores.codes[core * self.width : (core + 1) * self.width]
+        return (*self.cores_packing.values(codes), *self.memory.values(limbs))
+
+    # ------------------------------------------------------------------ what was seen
 
     def explored(self, *, complete: bool, interrupted: bool) -> Explored:
         """What was seen until now."""
-        for rows, taken in (
-            (self.network.commands, self._rows_taken),
-            (self.network.internal, self._inner_taken),
-        ):
-            self.taken.update(rows[number].row for number in np.flatnonzero(taken))
-        return super().explored(complete=complete, interrupted=interrupted)
+        taken = {
+            rows[number].row
+            for rows, those in (
+                (self.network.commands, self._rows_taken),
+                (self.network.internal, self._inner_taken),
+            )
+            for number in np.flatnonzero(those)
+        }
+        return Explored(
+            states=self.counts[0],
+            transitions=self.counts[4],
+            depth=self.depth,
+            complete=complete,
+            interrupted=interrupted,
+            breaches=tuple(self.breaches.values()),
+            taken=frozenset(taken - {-1}),
+            reached=self._reached(),
+            short_of=self.short_of,
+            engine="explicit, by numba",
+        )
 
+    def _reached(self) -> tuple[frozenset[int], ...]:
+        batch = self._met(np.arange(self.counts[1]))
+        fields = self.network.fields[: len(self.network.machine.automata)]
+        return tuple(
+            frozenset(code for x, code in enumerate(field.codes) if batch.present(v) >> x & 1)
+            for v, field in enumerate(fields)
+        )
 
-def _tables(packing: Packing, rows: Sequence[Command], watched: set[int], *, homes: bool) -> Tables:
-    """Rows as arrays; ``homes``: each is a candidate at one field only, else at all it asks."""
-    network = packing.network
-    sizes = [len(field.values) for field in network.fields]
-    at: list[list[list[int]]] = [[[] for _ in range(size)] for size in sizes]
-    for number, row in enumerate(rows):
-        for f, allowed in [_home(row.guard, sizes)] if homes else row.guard:
-            for value in sorted(allowed):
-                at[f][value].append(number)
-    # Fields that no row is at home at need not be looked at.
-    used = [f for f in range(len(sizes)) if not homes or any(at[f])]
-    literals = [
-        [(*packing.places[f], sum(1 << x for x in allowed)) for f, allowed in row.guard]
-        for row in rows
-    ]
-    changes = [packing.change(row.update) for row in rows]
-    written = [sorted({f for f, _ in row.update} & watched) for row in rows]
-    candidates = [numbers for f in used for numbers in at[f]]
-    return Tables(
-        literals=_array(literals, 4),
-        literal_starts=_starts(literals),
-        changes=_array(changes, 3),
-        change_starts=_starts(changes),
-        places=np.array([packing.places[f] for f in used], np.int64).reshape(-1, 3),
-        candidates=np.array([x for one in candidates for x in one], np.int64),
-        candidate_starts=_starts(candidates),
-        value_starts=np.array([0, *accumulate(sizes[f] for f in used)], np.int64),
-        written=np.array([x for one in written for x in one], np.int64),
-        written_starts=_starts(written),
-    )
+    def _met(self, numbers: Any) -> Batch:
+        """Cores, by their numbers: each is one that some state has."""
+        codes = self._cores.codes.reshape(-1, self.width)[numbers]
+        return Batch(self.cores_packing, np.ascontiguousarray(codes.T))
+
+    def _core_numbers(self) -> npt.NDArray[np.int64]:
+        firsts = self._found.nodes[: self.counts[0] * self.limbs : self.limbs]
+        numbers: npt.NDArray[np.int64] = firsts >> _kernels.CORE_SHIFT
+        return numbers
 
 
 def _home(guard: Guard, sizes: Sequence[int]) -> tuple[int, Iterable[int]]:
@@ -159,9 +312,22 @@ def _home(guard: Guard, sizes: Sequence[int]) -> tuple[int, Iterable[int]]:
     return rarest(guard, sizes) if guard else (0, range(sizes[0]))
 
 
-def _array(rows: Sequence[Sequence[tuple[int, ...]]], width: int) -> npt.NDArray[np.int64]:
-    return np.array([x for row in rows for x in row], np.int64).reshape(-1, width)
+def _literals(
+    packing: Packing, guard: Iterable[tuple[int, frozenset[int]]]
+) -> list[tuple[int, ...]]:
+    return [(*packing.places[f], sum(1 << x for x in allowed)) for f, allowed in guard]
 
 
-def _starts(rows: Sequence[Sequence[object]]) -> npt.NDArray[np.int64]:
+def _jagged(rows: Sequence[Sequence[tuple[int, ...]]], width: int) -> tuple[Ints, Ints]:
+    """All rows, one after another, and where each begins."""
+    return np.array([x for row in rows for x in row], np.int64).reshape(-1, width), _starts(rows)
+
+
+def _starts(rows: Sequence[Sequence[object]]) -> Ints:
     return np.array([0, *accumulate(map(len, rows))], np.int64)
+
+
+def _longer(array: Any, size: int) -> Any:
+    more = np.empty(size, array.dtype)
+    more[: len(array)] = array
+    return more

@@ -53,14 +53,14 @@ class Exploring:
         self.network = network
         self.bounds = bounds
         self.progress = progress
-        self.packing = Packing(network)
-        self.takings = takings(self.packing)
+        self.packing = Packing(network.fields)
+        self.takings = takings(self.packing, network)
         self.rest = self.packing.asked(network.rest)
         self.forbidden = [
             (one, self.packing.asked(one.asks), self.packing.asked(one.shared))
             for one in network.forbidden
         ]
-        self.settling = Settling(self.packing)
+        self.settling = Settling(self.packing, network)
         self._numbers = Numbering(self.packing.limbs)
         self._numbers.number(self.packing.pack(network.initial))
         self.numbering: States = self._numbers
@@ -179,11 +179,14 @@ class Exploring:
         batch = Batch(self.packing, self.numbering.states)
         rests = np.zeros(self.numbering.size, np.bool_)
         rests[batch.where(self.rest)] = True
-        count = -1
+        count, edges = -1, list(self.edges)
         # Mostly moves lead on to what was found later: a few rounds from the end are enough.
-        while count != (count := int(rests.sum())):
-            for sources, targets in reversed(self.edges):
+        while count != (count := int(rests.sum())) and count < len(rests):
+            for i in reversed(range(len(edges))):
+                sources, targets = edges[i]
                 rests[sources[rests[targets]]] = True
+                left = np.flatnonzero(~rests[sources])
+                edges[i] = sources[left], targets[left]
         lost = np.flatnonzero(~rests)
         if len(lost):
             path = self._path(int(lost[0]))

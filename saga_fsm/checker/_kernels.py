@@ -1,71 +1,68 @@
 """
 The explicit engine's loops, compiled by numba: one state after another instead of whole levels.
 
-The tables of a network are arrays, so the loops are compiled once for all sagas, and kept in a
-cache. A literal is a limb, a shift, a mask and one bit for each value that is allowed.
+A state is the number of its core and the bits of the world's memory, as in the plain engine. What
+may happen in a core is worked out once, when the first state with it is looked at; the rest is
+arithmetic and one look at a hash table, whose lines are fetched ahead. The tables of a network are
+arrays, so the loops are compiled once for all sagas, and kept in a cache.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import types
+from numba.extending import intrinsic
 
 
-Ints = npt.NDArray[np.int64]
+# A state's first limb: the number of its core, and below it as many bits of memory.
+CORE_SHIFT = 31
+# So many arrivals are looked up together: while one is fetched, others are compared.
+TOGETHER = 256
 
 
-class Tables(NamedTuple):
-    """
-    Rows as arrays; ``starts`` say where those of each row begin, with one end more.
+@intrinsic
+def _fetch(_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001 - numba looks at the names
+    """Ask for a line of memory that is going to be read: numba has no word for it."""
 
-    Args:
-        literals: limb, shift, mask and allowed values of each literal.
-        literal_starts: the literals of each row.
-        changes: limb, what is kept and what is put in, of each change.
-        change_starts: the changes of each row.
-        places: limb, shift and mask of each field.
-        candidates: the rows that a field's value may enable, field by field and value by value.
-        candidate_starts: those of each field and value.
-        value_starts: where each field's values begin.
-        written: the fields that each row writes.
-        written_starts: those of each row.
-    """
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        where = builder.bitcast(builder.gep(data, [args[1]]), byte)
+        # To be read, kept near, and data.
+        builder.call(fetch, [where, number(0), number(3), number(1)])
+        return context.get_dummy_value()
 
-    literals: Ints
-    literal_starts: Ints
-    changes: Ints
-    change_starts: Ints
-    places: Ints
-    candidates: Ints
-    candidate_starts: Ints
-    value_starts: Ints
-    written: Ints
-    written_starts: Ints
+    return types.void(array, types.intp), generate
+
+
+# An intrinsic is called without its first argument.
+_prefetch: Any = _fetch
 
 
 @numba.njit(cache=True, inline="always")
-def _holds(state: Any, row: int, literals: Any, starts: Any) -> bool:
-    for i in range(starts[row], starts[row + 1]):
-        value = state[literals[i, 0]] >> literals[i, 1] & literals[i, 2]
+def _holds(limbs: Any, base: int, literals: Any, begin: int, end: int) -> bool:
+    for i in range(begin, end):
+        value = limbs[base + literals[i, 0]] >> literals[i, 1] & literals[i, 2]
         if not literals[i, 3] >> value & 1:
             return False
     return True
 
 
 @numba.njit(cache=True, inline="always")
-def _take(state: Any, row: int, changes: Any, starts: Any) -> None:
-    for i in range(starts[row], starts[row + 1]):
-        limb = changes[i, 0]
-        state[limb] = state[limb] & changes[i, 1] | changes[i, 2]
+def _take(limbs: Any, base: int, changes: Any, begin: int, end: int) -> None:
+    for i in range(begin, end):
+        limb = base + changes[i, 0]
+        limbs[limb] = limbs[limb] & changes[i, 1] | changes[i, 2]
 
 
 @numba.njit(cache=True)
-def _settle(  # noqa: PLR0913, PLR0917 - numba takes arrays, not objects
-    state: Any, row: int, rows: Any, inner: Any, taken: Any, todo: Any
-) -> None:
+def _settle(core: Any, row: int, rows: Any, inner: Any, taken: Any, todo: Any) -> None:  # noqa: PLR0913, PLR0917 - numba takes arrays, not objects
     """Take internal rows until none is enabled, those first that the last change may enable."""
     waiting = 0
     for i in range(rows.written_starts[row], rows.written_starts[row + 1]):
@@ -74,104 +71,273 @@ def _settle(  # noqa: PLR0913, PLR0917 - numba takes arrays, not objects
     while waiting:
         waiting -= 1
         f = todo[waiting]
-        value = state[inner.places[f, 0]] >> inner.places[f, 1] & inner.places[f, 2]
+        value = core[inner.places[f, 0]] >> inner.places[f, 1] & inner.places[f, 2]
         at = inner.value_starts[f] + value
         for i in range(inner.candidate_starts[at], inner.candidate_starts[at + 1]):
             one = inner.candidates[i]
-            if _holds(state, one, inner.literals, inner.literal_starts):
+            begin, end = inner.literal_starts[one], inner.literal_starts[one + 1]
+            if _holds(core, 0, inner.literals, begin, end):
                 taken[one] = True
-                _take(state, one, inner.changes, inner.change_starts)
+                begin, end = inner.change_starts[one], inner.change_starts[one + 1]
+                _take(core, 0, inner.changes, begin, end)
                 for k in range(inner.written_starts[one], inner.written_starts[one + 1]):
                     todo[waiting] = inner.written[k]
                     waiting += 1
 
 
 @numba.njit(cache=True, inline="always")
-def _slot(state: Any, mask: int) -> Any:
+def _hash(limbs: Any, base: int, count: int) -> Any:
     mixed = np.uint64(0)
-    for limb in state:
-        mixed = (mixed ^ np.uint64(limb)) * np.uint64(0x9E3779B97F4A7C15)
+    for i in range(base, base + count):
+        mixed = (mixed ^ np.uint64(limbs[i])) * np.uint64(0x9E3779B97F4A7C15)
         mixed = (mixed ^ mixed >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
         mixed ^= mixed >> np.uint64(27)
-    return np.int64(mixed >> np.uint64(1)) & mask
+    return np.int64(mixed >> np.uint64(1))
+
+
+@numba.njit(cache=True, inline="always")
+def _same(one: Any, i: int, other: Any, k: int, count: int) -> bool:
+    for x in range(count):  # noqa: SIM110 - not known to numba
+        if one[i + x] != other[k + x]:
+            return False
+    return True
 
 
 @numba.njit(cache=True)
-def expand(  # noqa: PLR0913, PLR0917 - as above
-    states: Any,
+def _open(  # noqa: PLR0913, PLR0917 - numba takes arrays, not objects
+    core: int, used: int, cores: Any, width: int, rows: Any, bad: Any
+) -> int:
+    """Write down what may happen in a core, and what is forbidden there; where that ends."""
+    cores.first[core] = used
+    for tables in (rows, bad):
+        cores.bad[core] = used
+        for f in range(len(tables.places)):
+            place = tables.places[f]
+            at = tables.value_starts[f] + (
+                cores.codes[core * width + place[0]] >> place[1] & place[2]
+            )
+            for i in range(tables.candidate_starts[at], tables.candidate_starts[at + 1]):
+                one = tables.candidates[i]
+                begin, end = tables.literal_starts[one], tables.literal_starts[one + 1]
+                if _holds(cores.codes, core * width, tables.literals, begin, end):
+                    cores.what[used] = one
+                    cores.target[used] = -1
+                    used += 1
+    cores.last[core] = used
+    return used
+
+
+@numba.njit(cache=True)
+def _target(  # noqa: PLR0913, PLR0917 - numba takes arrays, not objects
+    core: int,
     size: int,
-    begin: int,
-    end: int,
-    table: Any,
-    parents: Any,
-    edges: Any,
+    row: int,
+    cores: Any,
+    now: Any,
+    todo: Any,
     rows: Any,
     inner: Any,
+    inner_taken: Any,
+) -> Any:
+    """The core after a command, settled; it gets the next number where it is new."""
+    width, mask = len(now), len(cores.table) - 1
+    now[:] = cores.codes[core * width : (core + 1) * width]
+    _take(now, 0, rows.changes, rows.change_starts[row], rows.change_starts[row + 1])
+    _settle(now, row, rows, inner, inner_taken, todo)
+    slot = _hash(now, 0, width) & mask
+    while cores.table[slot] >= 0:
+        there = cores.table[slot]
+        if _same(cores.codes, there * width, now, 0, width):
+            return there
+        slot = (slot + 1) & mask
+    cores.table[slot] = size
+    cores.codes[size * width : (size + 1) * width] = now
+    cores.first[size] = -1
+    return size
+
+
+@numba.njit(cache=True)
+def _arrive(  # noqa: PLR0913, PLR0917 - as above
+    size: int,
+    count: int,
+    found: Any,
+    after: Any,
+    hashes: Any,
+    sources: Any,
+    moved: int,
+    limbs: int,
+) -> int:
+    """Number the states that were reached; how many there are now."""
+    mask = len(found.table) - 1
+    for i in range(count):
+        there = found.table[hashes[i] & mask]
+        if there >= 0:
+            _prefetch(found.nodes, (there & 0x7FFFFFFF) * limbs)
+    for i in range(count):
+        tag = hashes[i] >> 32 << 32
+        slot = hashes[i] & mask
+        while True:
+            there = found.table[slot]
+            if there < 0:
+                number = size
+                found.table[slot] = tag | size
+                for k in range(limbs):
+                    found.nodes[size * limbs + k] = after[i * limbs + k]
+                found.parents[size] = sources[i]
+                size += 1
+                break
+            number = there & 0x7FFFFFFF
+            if there >> 32 << 32 == tag and _same(
+                found.nodes, number * limbs, after, i * limbs, limbs
+            ):
+                break
+            slot = (slot + 1) & mask
+        found.targets[moved + i] = number
+    return size
+
+
+@numba.njit(cache=True)
+def expand(  # noqa: PLR0912, PLR0913, PLR0915, PLR0917 - as above
+    counts: Any,
+    begin: int,
+    end: int,
+    limbs: int,
+    found: Any,
+    cores: Any,
+    rows: Any,
+    inner: Any,
+    bad: Any,
     rows_taken: Any,
     inner_taken: Any,
+    single: Any,
 ) -> Any:
     """
     Look at the states from ``begin``, as long as there is room for all that one may lead to.
 
+    Args:
+        counts: states, cores, options, edges, transitions and hits.
+        begin: the first state to look at.
+        end: the first one not to look at.
+        limbs: of a state.
+        found: the states.
+        cores: their cores.
+        rows: the commands.
+        inner: what settles.
+        bad: what is forbidden.
+        rows_taken: which commands were: written.
+        inner_taken: which internal rows were: written.
+        single: per rule whether one hit is enough: 2 where there was one.
+
     Returns:
-        How many states there are, up to where they were looked at, moves, and edges written.
+        The first state that was not looked at, and the counts as they are now.
     """
-    mask, limbs = len(table) - 1, states.shape[1]
-    most = len(rows.change_starts)
-    after = np.empty(limbs, np.int64)
-    todo = np.empty(4096, np.int64)
-    moves = written = 0
+    size, met, used, moved, moves, hits = counts
+    most, bads = len(rows.change_starts) - 1, len(bad.literal_starts) - 1
+    width = len(cores.codes) // len(cores.first)
+    room = TOGETHER + most
+    now, todo = np.empty(width, np.int64), np.empty(4096, np.int64)
+    after, hashes = np.empty(room * limbs, np.int64), np.empty(room, np.int64)
+    sources = np.empty(room, np.int32)
+    low, mask, waiting = (1 << CORE_SHIFT) - 1, len(found.table) - 1, 0
     number = begin
     while number < end:
-        if size + most > len(states) or 2 * (size + most) > len(table):
+        if size + room > len(found.parents) or met + most > len(cores.first):
             break
-        if written + most > len(edges):
+        if used + most + bads > len(cores.what) or moved + room > len(found.targets):
             break
-        state = states[number]
-        for f in range(len(rows.places)):
-            value = state[rows.places[f, 0]] >> rows.places[f, 1] & rows.places[f, 2]
-            at = rows.value_starts[f] + value
-            for i in range(rows.candidate_starts[at], rows.candidate_starts[at + 1]):
-                row = rows.candidates[i]
-                if not _holds(state, row, rows.literals, rows.literal_starts):
-                    continue
-                moves += 1
+        if hits + bads > len(found.hits):
+            break
+        base = number * limbs
+        core = found.nodes[base] >> CORE_SHIFT
+        if cores.first[core] < 0:
+            used = _open(core, used, cores, width, rows, bad)
+        for i in range(cores.first[core], cores.bad[core]):
+            row = cores.what[i]
+            if not _holds(
+                found.nodes, base, rows.asks, rows.ask_starts[row], rows.ask_starts[row + 1]
+            ):
+                continue
+            moves += 1
+            target = cores.target[i]
+            if target < 0:
                 rows_taken[row] = True
-                if rows.change_starts[row] == rows.change_starts[row + 1]:
-                    continue
-                after[:] = state
-                _take(after, row, rows.changes, rows.change_starts)
-                if rows.written_starts[row] < rows.written_starts[row + 1]:
-                    _settle(after, row, rows, inner, inner_taken, todo)
-                slot = _slot(after, mask)
-                while True:
-                    there = table[slot]
-                    if there < 0:
-                        there = size
-                        table[slot] = size
-                        states[size] = after
-                        parents[size] = number
-                        size += 1
-                        break
-                    same = True
-                    for limb in range(limbs):
-                        same = same and states[there, limb] == after[limb]
-                    if same:
-                        break
-                    slot = (slot + 1) & mask
-                edges[written, 0] = number
-                edges[written, 1] = there
-                written += 1
+                target = core
+                if rows.change_starts[row] < rows.change_starts[row + 1]:
+                    target = _target(core, met, row, cores, now, todo, rows, inner, inner_taken)
+                    met += target == met
+                cores.target[i] = target
+            first, last = rows.put_starts[row], rows.put_starts[row + 1]
+            if first == last and target == core:
+                continue
+            at = waiting * limbs
+            for k in range(limbs):
+                after[at + k] = found.nodes[base + k]
+            _take(after, at, rows.puts, first, last)
+            after[at] = after[at] & low | target << CORE_SHIFT
+            mixed = _hash(after, at, limbs)
+            _prefetch(found.table, mixed & mask)
+            hashes[waiting] = mixed
+            sources[waiting] = number
+            waiting += 1
+        for i in range(cores.bad[core], cores.last[core]):
+            one = cores.what[i]
+            if one < 0 or single[one] == 2:
+                continue
+            if _holds(found.nodes, base, bad.asks, bad.ask_starts[one], bad.ask_starts[one + 1]):
+                # What is told of a core hangs on the core alone: once is enough.
+                cores.what[i] = -1
+                single[one] *= 2
+                found.hits[hits, 0] = number
+                found.hits[hits, 1] = one
+                hits += 1
+        found.ends[number] = moved + waiting
+        if waiting >= TOGETHER:
+            size = _arrive(size, waiting, found, after, hashes, sources, moved, limbs)
+            moved += waiting
+            waiting = 0
         number += 1
-    return size, number, moves, written
+    size = _arrive(size, waiting, found, after, hashes, sources, moved, limbs)
+    return number, (size, met, used, moved + waiting, moves, hits)
 
 
 @numba.njit(cache=True)
-def fill(states: Any, size: int, table: Any) -> None:
-    """Put all states into an empty table."""
+def fill(limbs: Any, width: int, size: int, table: Any) -> None:
+    """Put all states into an empty table, each with some bits of its hash."""
     mask = len(table) - 1
     for number in range(size):
-        slot = _slot(states[number], mask)
+        mixed = _hash(limbs, number * width, width)
+        slot = mixed & mask
+        while table[slot] >= 0:
+            slot = (slot + 1) & mask
+        table[slot] = mixed >> 32 << 32 | number
+
+
+@numba.njit(cache=True)
+def fill_plainly(limbs: Any, width: int, size: int, table: Any) -> None:
+    """Put all cores into an empty table."""
+    mask = len(table) - 1
+    for number in range(size):
+        slot = _hash(limbs, number * width, width) & mask
         while table[slot] >= 0:
             slot = (slot + 1) & mask
         table[slot] = number
+
+
+@numba.njit(cache=True)
+def lost(rests: Any, ends: Any, targets: Any) -> int:
+    """The nearest state from which no run can come to rest, or -1; ``rests`` is written to."""
+    # Mostly moves lead on to what was found later: a few rounds from the end are enough.
+    changed, nearest = True, -1
+    while changed:
+        changed, nearest = False, -1
+        for number in range(len(rests) - 1, -1, -1):
+            if rests[number]:
+                continue
+            for i in range(ends[number - 1] if number else 0, ends[number]):
+                if rests[targets[i]]:
+                    rests[number] = True
+                    changed = True
+                    break
+            if not rests[number]:
+                nearest = number
+    return nearest

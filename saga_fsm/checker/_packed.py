@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from saga_fsm.product import Guard, Literal, Network, Update, Values
+from saga_fsm.product import Field, Guard, Literal, Network, Update, Values
 
 
 Limbs: TypeAlias = npt.NDArray[np.int64]  # limb, state
@@ -51,19 +51,20 @@ class Asked(NamedTuple):
 
 class Packing:
     """
-    Where each field of a network is, and its commands as masks.
+    Where each of some fields is, and what commands do to them as masks.
 
     Args:
-        network: whose fields.
+        fields: which.
+        first: how many bits of the first limb they may have.
     """
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
+    def __init__(self, fields: Sequence[Field], first: int = _LIMB) -> None:
+        self.fields = fields
         self.places: list[Place] = []
         limb = used = 0
-        for field in network.fields:
+        for field in fields:
             bits = (len(field.values) - 1).bit_length()
-            if used + bits > _LIMB:
+            if used + bits > (_LIMB if limb else first):
                 limb, used = limb + 1, 0
             self.places.append(Place(limb, used, (1 << bits) - 1))
             used += bits
@@ -78,7 +79,7 @@ class Packing:
         known = self._known.get(literal)
         if known is None:
             f, allowed = literal
-            every = range(len(self.network.fields[f].values))
+            every = range(len(self.fields[f].values))
             but = [x for x in every if x not in allowed]
             inside = len(allowed) <= len(but)
             bits = sum(1 << x for x in allowed)
@@ -139,9 +140,7 @@ class Batch:
             place = self.packing.places[f]
             wide = self.limbs[place.limb] >> place.shift & place.mask
             column = wide.astype(np.min_scalar_type(place.mask))
-            counts = np.bincount(column, minlength=place.mask + 1).tolist()
-            bits = sum(1 << x for x, count in enumerate(counts) if count)
-            known = self._columns[f] = column, bits
+            known = self._columns[f] = column, _present(column, place.mask)
         return known
 
     def _literal(self, asked: Asked) -> Bits:
@@ -194,16 +193,27 @@ class Batch:
 _NONE: Numbers = np.zeros(0, np.int64)
 
 
+def _present(column: Any, most: int) -> int:
+    """One bit for each value that is there."""
+    if most < 64:  # the bits of the widest number that there is
+        # In as few bytes as there can be: that is several times as fast as counting.
+        wide = np.min_scalar_type((1 << most + 1) - 1)
+        return int(np.bitwise_or.reduce(np.left_shift(wide.type(1), column, dtype=wide)))
+    counts = np.bincount(column, minlength=most + 1).tolist()
+    return sum(1 << x for x, count in enumerate(counts) if count)
+
+
 class Settling:
     """
     The internal commands of a network, taken by many states at once.
 
     Args:
         packing: where its fields are.
+        network: whose.
     """
 
-    def __init__(self, packing: Packing) -> None:
-        self.rows = packing.network.internal
+    def __init__(self, packing: Packing, network: Network) -> None:
+        self.rows = network.internal
         self._guards = [packing.asked(row.guard) for row in self.rows]
         self._changes = [packing.change(row.update) for row in self.rows]
         self._watching: dict[int, list[int]] = {}
@@ -243,9 +253,8 @@ class Taking(NamedTuple):
     wakes: frozenset[int]
 
 
-def takings(packing: Packing) -> list[Taking]:
+def takings(packing: Packing, network: Network) -> list[Taking]:
     """The commands of a network."""
-    network = packing.network
     watched = {f for row in network.internal for f, _ in row.guard}
     return [
         Taking(
