@@ -121,6 +121,8 @@ class Engine:
         self._opened: deque[tuple[Any, ...]] = deque()
         self._timers: list[tuple[float, int, Flight, TimerKey]] = []
         self._count = 0
+        # What a store could not be brought, and has to be brought again as it is.
+        self._brought: list[tuple[Flight, Append]] = []
         self._tries = 0
         self._not_before = 0.0
         self._thread: threading.Thread | None = None
@@ -181,7 +183,7 @@ class Engine:
     def _wait(self) -> None:
         now = time.monotonic()
         until = max(0.0, self.house.next() - now)
-        if self.dirty:
+        if self.writing:
             until = min(until, max(0.0, self._not_before - now))
         if not self._timers:
             self._listen(until)
@@ -248,21 +250,29 @@ class Engine:
 
     # ------------------------------------------------------------------ commits
 
+    @property
+    def writing(self) -> bool:
+        """Whether there is something to be stored."""
+        return bool(self.dirty or self._brought)
+
     def _commit(self) -> None:
         """Store what was decided; then let it happen."""
-        if not self.dirty or (self._tries and time.monotonic() < self._not_before):
+        if not self.writing or (self._tries and time.monotonic() < self._not_before):
             return
-        flights = [flight for flight in self.dirty if not flight.gone]
-        self.dirty.clear()
+        brought = self._brought or [(one, self._append(one)) for one in self.dirty if not one.gone]
+        if not self._brought:
+            self.dirty.clear()
         try:
-            results = self.store.commit([self._append(flight) for flight in flights])
+            results = self.store.commit([append for _, append in brought])
         except StoreUnavailableError as error:
-            self._put_off(flights, error)
+            self._put_off(brought, error)
             return
-        self._tries = 0
-        for flight, lost in zip(flights, results, strict=True):
+        self._tries, self._brought = 0, []
+        for (flight, append), lost in zip(brought, results, strict=True):
+            if flight.gone:
+                continue
             if lost is None:
-                self.guarded(flight, self._stand, flight)
+                self.guarded(flight, self._stand, flight, append)
             else:
                 self._lost(flight, lost)
 
@@ -273,8 +283,8 @@ class Engine:
             return flight.append("", None)
         return flight.append(self.owner, None)
 
-    def _stand(self, flight: Flight) -> None:
-        calls = flight.stand()
+    def _stand(self, flight: Flight, append: Append) -> None:
+        calls = flight.stand(append)
         for key, at in flight.new_timers():
             self._count += 1
             heapq.heappush(self._timers, (at, self._count, flight, key))
@@ -285,18 +295,22 @@ class Engine:
                 self._begin(flight, call)
         self.house.stood(flight)
 
-    def _put_off(self, flights: list[Flight], error: StoreUnavailableError) -> None:
-        """Try again a little later; who waits for a new run to be stored is told that it is not."""
+    def _put_off(self, brought: list[tuple[Flight, Append]], error: StoreUnavailableError) -> None:
+        """
+        Try the same again a little later.
+
+        Who waits for a new run to be stored is told that it is not, where that is known. The same
+        appends are brought again: by them a store knows what it has written without our hearing.
+        """
         if not self._tries:
             logger.error("the journal cannot be written, and is tried again: %s", error)
         wait = min(_BACKOFF[1], _BACKOFF[0] * 2.0**self._tries)
         self._tries = min(self._tries + 1, 10)
         self._not_before = time.monotonic() + wait
-        for flight in flights:
-            if flight.birth is not None:
+        for flight, _ in brought:
+            if flight.birth is not None and not error.unknown:
                 self.leave(flight, error)
-            else:
-                self.dirty.append(flight)
+        self._brought = [one for one in brought if not one[0].gone]
 
     def _lost(self, flight: Flight, error: JournalError) -> None:
         if flight.birth is None:

@@ -51,12 +51,18 @@ class Flight(Shell):
         self.fingerprint = ""  # of the machine under which it goes on, where that is another
         self.retry_at: float | None = None
         self.answers: dict[int, str] = {}
+        self.heard: set[int] = set()  # words from outside, by number
         self.unwritten: list[Entry] = []
         self.held: list[Command] = []
+        # What waits for the append that is on its way.
+        self.allowed: list[Command] = []
         # Calls on a worker's thread that may outlive their time; those that have.
         self.threads: dict[TimerKey, Leg] = {}
         self.lost: set[Leg] = set()
+        # Whether there is something to write; how many appends were made; if one is on its way.
         self.dirty = False
+        self.appends = 0
+        self.writing = False
         self.moved = 0.0  # by the monotonic clock
         # It is not ours any more; it is to be given back; those who wait know that it rests;
         # ``on_rest`` has been called, and before that, is being called.
@@ -193,7 +199,7 @@ class Flight(Shell):
 
     def append(self, owner: str, due: float | None) -> Append:
         """
-        What is to be written, and whose the run is from then on.
+        What is to be written, and whose the run is from then on; what comes later is the next one.
 
         Args:
             owner: who has it; empty gives it up.
@@ -204,7 +210,7 @@ class Flight(Shell):
         unresolved: dict[str, str] = {}
         if status is Status.STUCK:
             unresolved = driver.machine.unresolved(driver.facts.state)
-        return Append(
+        append = Append(
             self.run_id,
             self.unwritten,
             self.written,
@@ -218,15 +224,19 @@ class Flight(Shell):
             self.answers,
             self.fingerprint,
         )
+        self.unwritten, self.answers, self.fingerprint = [], {}, ""
+        self.allowed, self.held = self.held, []
+        self.dirty, self.writing = False, True
+        self.appends += 1
+        return append
 
-    def stand(self) -> list[Invoke]:
+    def stand(self, append: Append) -> list[Invoke]:
         """What was to be written is: the calls that it allows."""
-        self.written += len(self.unwritten)
-        self.unwritten, self.answers, self.birth, self.fingerprint = [], {}, None, ""
-        self.dirty = False
+        self.written += len(append.entries)
+        self.birth, self.writing = None, False
         self.moved = time.monotonic()
-        held, self.held = self.held, []
-        self.carry_out(held)
+        allowed, self.allowed = self.allowed, []
+        self.carry_out(allowed)
         calls, self.calls = self.calls, []
         return calls
 
@@ -244,7 +254,7 @@ class Flight(Shell):
     @property
     def idle(self) -> bool:
         """Whether nothing is under way: only time, or a word from outside, moves the run."""
-        return not (self.flying or self.dirty or self.calls)
+        return not (self.flying or self.dirty or self.writing or self.calls)
 
     def next_due(self) -> float | None:
         """When somebody has to take it up again: when the next timer rings."""

@@ -72,7 +72,7 @@ class Desk:
         self._queued: deque[Asked] = deque()
         self._born: dict[str, list[Asked]] = {}
         self._watched: dict[str, list[Future[Outcome[Any]]]] = {}
-        self._decided: dict[str, list[tuple[Future[bool], bool]]] = {}
+        self._decided: dict[str, list[tuple[Future[bool], bool, int]]] = {}
         self._posted: dict[int, Future[bool]] = {}
         self._spoilt: dict[str, BaseException] = {}
         self._drained: list[Future[None]] = []
@@ -123,7 +123,9 @@ class Desk:
             fail(future, error)
             return
         flight.mark()
-        self._decided.setdefault(word.run_id, []).append((future, changed))
+        # It is stored with the next append: one may be on its way that knows nothing of it.
+        nth = flight.appends + 1
+        self._decided.setdefault(word.run_id, []).append((future, changed, nth))
 
     def _post(self, word: Word, future: Future[bool]) -> None:
         store = self._engine.store
@@ -182,7 +184,7 @@ class Desk:
             asked.fail(error)
         waiting: list[Future[Any]] = [*self._posted.values(), *self._drained]
         waiting += [future for many in self._watched.values() for future in many]
-        waiting += [future for many in self._decided.values() for future, _ in many]
+        waiting += [future for many in self._decided.values() for future, _, _ in many]
         for future in waiting:
             fail(future, error)
 
@@ -195,8 +197,14 @@ class Desk:
             if asked.rest is not None:
                 self._watched.setdefault(run_id, []).append(asked.rest)
             keep(asked.stored, None)
-        for future, changed in self._decided.pop(run_id, ()):
-            keep(future, changed)
+        decided = self._decided.pop(run_id, [])
+        for future, changed, nth in decided:
+            if nth <= flight.appends:
+                keep(future, changed)
+        if later := [one for one in decided if one[2] > flight.appends]:
+            self._decided[run_id] = later
+        if flight.dirty:
+            return
         if flight.released:
             self._drop(flight)
         elif flight.driver.resting:
@@ -252,7 +260,7 @@ class Desk:
                 self._attach(asked)
             else:
                 asked.fail(error)
-        for decision, _ in self._decided.pop(run_id, ()):
+        for decision, _, _ in self._decided.pop(run_id, ()):
             fail(decision, error)
         if not isinstance(error, ConcurrentAppendError | LeaseLostError):
             self._spoilt[run_id] = error
@@ -313,7 +321,7 @@ class Desk:
             for future in self._drained:
                 keep(future, None)
             self._drained.clear()
-        if engine.closing and not engine.flying and not engine.dirty:
+        if engine.closing and not engine.flying and not engine.writing:
             self.end()
 
     def _keep(self, now: float) -> None:
@@ -380,8 +388,9 @@ class Desk:
 
     def _said(self, word: Word) -> None:
         flight = self._engine.flights.get(word.run_id)
-        if flight is None or word.number in flight.answers:
+        if flight is None or word.number in flight.heard:
             return
+        flight.heard.add(word.number)
         try:
             value = flight.part.scribe.read(_read_as(word.word), word.data)
             changed = flight.decide(word.word, value, word.by, word.note)

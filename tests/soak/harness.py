@@ -195,6 +195,8 @@ def _deadly(store: Any, commits: int, at_work: int, *, before: bool) -> None:
     def commit(appends: list[Append]) -> Any:
         number = next(numbers)
         if number == commits and before:
+            # A disk that is slow, and then nothing: what did not wait for it has happened.
+            time.sleep(_SLOW * 3)
             os.kill(os.getpid(), signal.SIGKILL)
         results = carry_out(appends)
         if not number:
