@@ -124,7 +124,7 @@ def _innermost(placed: PlacedStep) -> str:
 def _item_of(type_: Any) -> Any:
     """The items of ``list[Line]``, ``Iterator[Line]``, ``tuple[Line, ...]``."""
     origin = get_origin(type_)
-    given: tuple[Any, ...] = get_args(type_)
+    given = list(get_args(type_))
     if not isinstance(origin, type) or not issubclass(origin, _MANY) or not given:
         return Any
     if origin is tuple and len(given) > 1 and given[1] is not ...:

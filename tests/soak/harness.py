@@ -75,8 +75,8 @@ def _undo(ctx: Any, _result: object) -> None:
     time.sleep(ctx.services.luck.random() * _SLOW)
 
 
-# An undo is asked for without end: processes live so short here that the third recovery of one call,
-# which counts as a failure of it, comes again and again.
+# An undo is asked for without end: processes live so short here that the third recovery of one
+# call, which counts as a failure of it, comes again and again.
 _PATIENT = Retry.forever(wait_initial=0.01, wait_max=0.1)
 SAGA = Saga(
     "soak",
