@@ -111,7 +111,8 @@ def check(  # noqa: PLR0913 - what is checked, and how far
             rules, by symmetry, partial order and what crashes come to; "symbolic" takes sets of
             states (extra ``symbolic``); "compose" looks at each step beside most general others.
             "auto" lets the scout look at some thousands of states, the explicit engine at more,
-            where nothing was found, and composes what is too large for that.
+            where nothing was found, composes what is too large for that, and takes sets of states,
+            where the extra is there, for what cannot be composed.
         properties: what is to hold besides, made by ``saga_fsm.properties``.
         instances: how many runs of it at once: what they do to each other on the resources that
             their steps declare, and which countermeasures would help (semantics.md 1.9).

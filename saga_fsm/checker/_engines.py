@@ -67,7 +67,8 @@ def explore(subject: Subject, engine: str, bounds: Bounds, progress: Progress | 
         MissingExtraError: its package is not installed.
     """
     if engine not in ENGINES:
-        raise ValueError(f"engine {engine!r} is not known: there are {', '.join(ENGINES)}")
+        known = ", ".join(ENGINES)
+        raise ValueError(f"engine {engine!r} is not known\n  Give one of these: {known}.")
     return ENGINES[engine](subject, bounds, progress)
 
 
@@ -179,7 +180,9 @@ def _told(found: Proved) -> Explored:
         depth=found.depth,
         complete=found.complete,
         interrupted=found.interrupted,
-        breaches=found.breaches,
+        breaches=tuple(
+            one if found.shortest else attrs.evolve(one, shortest=False) for one in found.breaches
+        ),
         taken=found.taken,
         reached=found.reached,
         short_of="" if found.complete or found.interrupted else "memory",
