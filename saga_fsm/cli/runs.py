@@ -130,7 +130,11 @@ def retry(  # noqa: PLR0913 - one option a fact
 def resolve(  # noqa: PLR0913 - one option a fact
     *, run_id: str, url: str, step: str, as_: str, by: str | None, note: str, wait: float
 ) -> int:
-    """Say what a person has found out, or done, about a step on which a run is stuck."""
+    """
+    Say how a stuck step really stands.
+
+    What a person has found out, or done, is an event of the run.
+    """
     return _say(url, run_id, f"resolve({step},{as_})", None, by, note, wait)
 
 
@@ -201,7 +205,11 @@ def recover(
     timeout: float | None,
     as_json: bool,
 ) -> int:
-    """Carry on with the runs of the sagas at TARGETS (module:name or file.py:name)."""
+    """
+    Carry on with runs in flight.
+
+    TARGETS are their sagas, each module:name or file.py:name.
+    """
     from saga_fsm.runner import Orchestrator
 
     rested: list[Run] = []
@@ -228,7 +236,11 @@ def recover(
 @click.option("--older-than", "age", required=True, metavar="AGE", help="As 30d, 12h, 90m, 3600s.")
 @click.option("--saga", help="Only of this one.")
 def prune(*, url: str, age: str, saga: str | None) -> int:
-    """Delete runs that are completed or compensated, with all that is kept of them."""
+    """
+    Delete old runs that are over.
+
+    Completed or compensated, with all that is kept of them; a stuck run is never deleted.
+    """
     count = opened(url).prune(time.time() - _seconds(age), saga=saga)
     click.echo(f"{count} deleted")
     return 0
