@@ -118,7 +118,7 @@ def carried(journal: Store, at_once: int, seconds: float) -> tuple[float, float]
 
 
 def throughput(
-    name: str, make: Callable[[], Store], raw: Callable[[], float], many: int, seconds: float
+    make: Callable[[], Store], raw: Callable[[], float], *, many: int, seconds: float
 ) -> Iterator[tuple[int, float, float, float]]:
     """One at a time and many at a time, in turns, with the raw limit around each."""
     found: dict[int, list[tuple[float, float, float]]] = {1: [], many: []}
@@ -136,9 +136,11 @@ def throughput(
 def on_sqlite(folder: Path, seconds: float) -> Iterator[Row]:
     """SQLite, one at a time and 64 at a time."""
     rates = {}
-    make = lambda: SqliteJournal(folder / "sagas.db")  # noqa: E731 - said once
     for at_once, rate, spent, raw in throughput(
-        "SQLite", make, lambda: raw_sqlite(folder), 64, seconds
+        lambda: SqliteJournal(folder / "sagas.db"),
+        lambda: raw_sqlite(folder),
+        many=64,
+        seconds=seconds,
     ):
         rates[at_once] = rate
         ratio = rate / (raw / COMMITS)
@@ -158,7 +160,7 @@ def on_postgres(url: str, seconds: float) -> Iterator[Row]:
 
     rates = {}
     for at_once, rate, spent, raw in throughput(
-        "Postgres", lambda: PostgresJournal(url), lambda: raw_postgres(url), 32, seconds
+        lambda: PostgresJournal(url), lambda: raw_postgres(url), many=32, seconds=seconds
     ):
         rates[at_once] = rate
         ratio = rate / (raw / COMMITS)
@@ -250,6 +252,7 @@ def recovery(make: Callable[[], Store], runs: int, name: str) -> Iterator[Row]:
     """How soon the first of many runs moves, how fast they go on, and what they cost in memory."""
     with closing(make()) as journal:
         abandoned(journal, runs, "gone")
+        # The most that this process ever had: what recovery adds to it.
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         first: list[float] = []
 
@@ -257,14 +260,13 @@ def recovery(make: Callable[[], Store], runs: int, name: str) -> Iterator[Row]:
             if not first:
                 first.append(time.perf_counter())
 
-        services = None
         begin = time.perf_counter()
         saga = Saga(
             "four",
             *[step(act, name=f"s{i}", compensate=_undo) for i in range(STEPS)],
             contract=GUARDED,
         )
-        with Orchestrator(saga, journal=journal, services=services) as orchestrator:
+        with Orchestrator(saga, journal=journal) as orchestrator:
             orchestrator.recover()
             orchestrator.drain()
             took = time.perf_counter() - begin

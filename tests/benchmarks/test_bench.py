@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,3 +141,20 @@ def test_the_table_of_the_checker() -> None:
     assert len(sections) == len(checker.SECTIONS)
     assert not any("NOT SAFE" in line or "did not end" in line for line in lines)
     assert sum(not line.startswith("-- ") for line in lines) > 2 * len(sections)
+
+
+def test_the_table_of_durable_runs_can_be_made(tmp_path: Path) -> None:
+    """Each row stands, on a few runs: SQLite at one and many at a time, and recovery."""
+    from saga_fsm.journals.sqlite import SqliteJournal
+    from tests.benchmarks import durable
+
+    rates = list(
+        durable.throughput(
+            lambda: SqliteJournal(tmp_path / "sagas.db"), lambda: 100.0, many=4, seconds=0.05
+        )
+    )
+    assert [at_once for at_once, *_ in rates] == [1, 4]
+    assert all(rate > 0 for _, rate, _, _ in rates)
+    rows = list(durable.recovery(lambda: SqliteJournal(tmp_path / "left.db"), 30, "SQLite"))
+    assert len(rows) == 2
+    assert "30 runs in flight" in str(rows[0])
