@@ -158,7 +158,7 @@ class AsyncOrchestrator(Front):
         """Take up every run whose owner is gone; how many. It is also done by itself."""
         self._loop.join()
         future: Future[int] = Future()
-        self._ready().tell(self._desk.recover, future)
+        self._ready().tell(self._house.recover, future)
         return await asyncio.wrap_future(future)
 
     async def stranded(  # type: ignore[override]

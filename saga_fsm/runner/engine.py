@@ -34,6 +34,7 @@ from saga_fsm.runner.workers import Workers
 
 logger = logging.getLogger("saga_fsm")
 
+_SWEEP = 1_000  # timers from which on those of runs that are over are forgotten
 _BACKOFF = (0.05, 2.0)  # seconds between two tries of a commit: at first, and at most
 
 
@@ -69,7 +70,7 @@ class Options:
 
 
 class House(Protocol):
-    """What an engine leaves to others."""
+    """Who looks after the store."""
 
     def next(self) -> float:
         """When there is something to do, by the monotonic clock."""
@@ -78,6 +79,10 @@ class House(Protocol):
     def keep(self) -> None:
         """Do it."""
         ...
+
+
+class Desk(Protocol):
+    """Where callers wait."""
 
     def stood(self, flight: Flight) -> None:
         """What a run had to write is written."""
@@ -115,12 +120,14 @@ class Engine:
         self.ended = False
         self.broken: BaseException | None = None
         self.house: House
+        self.desk: Desk
         self._loop = loop
         self._workers = Workers(max(1, options.workers), "saga worker")
         self._mail: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
         self._opened: deque[tuple[Any, ...]] = deque()
-        self._timers: list[tuple[float, int, Flight, TimerKey]] = []
+        self._timers: list[tuple[float, int, str, TimerKey]] = []
         self._count = 0
+        self._sweep_at = _SWEEP
         # What a store could not be brought, and has to be brought again as it is.
         self._brought: list[tuple[Flight, Append]] = []
         self._tries = 0
@@ -164,7 +171,7 @@ class Engine:
         except BaseException as error:
             logger.exception("the orchestrator has stopped")
             self.broken, self.ended = error, True
-            self.house.dismiss(error)
+            self.desk.dismiss(error)
 
     def _hear(self) -> None:
         """Wait for a letter or a timer, then open all letters that have come."""
@@ -208,12 +215,29 @@ class Engine:
             return
         now = self.options.clock.now()
         while timers and timers[0][0] <= now:
-            at, _, flight, key = heapq.heappop(timers)
-            if not flight.gone and flight.timers.get(key) == at:
+            at, _, run_id, key = heapq.heappop(timers)
+            flight = self.flights.get(run_id)
+            if flight is not None and flight.timers.get(key) == at:
                 if key in flight.threads:
                     flight.lost.add(flight.threads.pop(key))
                     self._workers.lose()
                 self.guarded(flight, flight.ring)
+
+    def _set(self, at: float, run_id: str, key: TimerKey) -> None:
+        """Remember a timer; those of runs that are over are forgotten now and then."""
+        self._count += 1
+        heapq.heappush(self._timers, (at, self._count, run_id, key))
+        if len(self._timers) > self._sweep_at:
+            every = [
+                (at, one.run_id, key)
+                for one in self.flights.values()
+                for key, at in one.timers.items()
+            ]
+            self._timers = [(at, n, run_id, key) for n, (at, run_id, key) in enumerate(every)]
+            self._count = len(every)
+            heapq.heapify(self._timers)
+            # Doubled, so that it costs a little a timer, however many there are.
+            self._sweep_at = max(_SWEEP, 2 * len(every))
 
     def guarded(self, flight: Flight, function: Callable[..., Any], *arguments: Any) -> None:
         """A run that cannot be carried out takes no other with it."""
@@ -238,6 +262,9 @@ class Engine:
             admit=part.scribe.admit,
         )
         flight = Flight(part, driver, options.clock, fence, self.dirty.append)
+        former = self.flights.get(run_id)
+        if former is not None:  # its lease was over, and nobody else has taken it
+            former.gone = True
         self.flights[run_id] = flight
         return flight
 
@@ -246,7 +273,7 @@ class Engine:
         flight.gone = True
         if self.flights.get(flight.run_id) is flight:
             del self.flights[flight.run_id]
-        self.house.refused(flight, error)
+        self.desk.refused(flight, error)
 
     # ------------------------------------------------------------------ commits
 
@@ -286,14 +313,13 @@ class Engine:
     def _stand(self, flight: Flight, append: Append) -> None:
         calls = flight.stand(append)
         for key, at in flight.new_timers():
-            self._count += 1
-            heapq.heappush(self._timers, (at, self._count, flight, key))
+            self._set(at, flight.run_id, key)
         if self.closing and calls:
             flight.unmade(calls)
         else:
             for call in calls:
                 self._begin(flight, call)
-        self.house.stood(flight)
+        self.desk.stood(flight)
 
     def _put_off(self, brought: list[tuple[Flight, Append]], error: StoreUnavailableError) -> None:
         """

@@ -15,8 +15,9 @@ from saga_fsm.definition import Saga
 from saga_fsm.errors import MachineChangedError, SagaError, UnknownRunError
 from saga_fsm.machine import Status
 from saga_fsm.ports import Birth, Clock, Run, Store, Upgrade, Word
+from saga_fsm.runner.desk import Asked, Desk
 from saga_fsm.runner.engine import Engine, Options
-from saga_fsm.runner.house import Asked, Desk
+from saga_fsm.runner.house import House
 from saga_fsm.runner.outcome import Outcome
 from saga_fsm.runner.roster import Roster
 from saga_fsm.runner.shell import SYSTEM_CLOCK
@@ -62,6 +63,7 @@ class Front:
         self._loop = self._made_loop()
         self._engine = Engine(self._roster, journal, options, self._loop)
         self._desk = Desk(self._engine)
+        self._house = House(self._engine, self._desk)
         self._pid = os.getpid()
 
     def _made_loop(self) -> Any:

@@ -146,7 +146,7 @@ class Orchestrator(Front):
     def recover(self) -> int:
         """Take up every run whose owner is gone; how many. It is also done by itself."""
         future: Future[int] = Future()
-        self._ready().tell(self._desk.recover, future)
+        self._ready().tell(self._house.recover, future)
         return future.result()
 
     def cancel(self, run_id: str, *, by: str = "", note: str = "") -> bool:

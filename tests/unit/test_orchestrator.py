@@ -724,3 +724,47 @@ class TestValues:
         saga = Saga("locks", step(locks, compensate=undo))
         with pytest.raises(UnstorableTypeError, match="locks"):
             orchestrator(journal, saga)
+
+
+class TestForgetting:
+    """What is over costs nothing."""
+
+    def test_timers_of_runs_that_are_over_are_forgotten(self, journal: SqliteJournal) -> None:
+        """A deadline of an hour keeps no run of a moment in memory."""
+        saga = Saga("brief", held("a"), deadline=3_600.0, contract=GUARDED)
+        with orchestrator(journal, saga) as carried:
+            for number in range(2_500):
+                carried.start(saga, number)
+            carried.drain(timeout=30)
+            engine = carried._engine
+            assert engine.flights == {}
+            assert len(engine._timers) <= 1_001
+
+    def test_who_gives_up_waiting_is_forgotten(self, journal: SqliteJournal) -> None:
+        """However often they ask."""
+        with orchestrator(journal, APPROVED, services=[]) as carried:
+            carried.start(APPROVED, run_id="r")
+            for _ in range(20):
+                with pytest.raises(TimeoutError):
+                    carried.wait("r", timeout=0.001)
+            assert len(carried._desk.watched["r"]) <= 2
+            carried.cancel("r")
+
+    def test_a_claim_that_cannot_be_read_is_read_later(
+        self, journal: SqliteJournal, tmp_path: Path
+    ) -> None:
+        """What was taken is ours: it does not wait for our end."""
+        with orchestrator(journal, ORDER, workers=0) as front:
+            front.start(ORDER, run_id="r")
+        other = SqliteJournal(tmp_path / "sagas.db")
+        read, failures = other.read_many, iter([True, True, False])
+
+        def flaky(run_ids: Any) -> Any:
+            if run_ids and next(failures, False):
+                raise StoreUnavailableError(store="sagas.db", message="it was pulled out")
+            return read(run_ids)
+
+        other.read_many = flaky  # type: ignore[method-assign]
+        with orchestrator(other, ORDER) as back:
+            assert back.wait("r", timeout=10).status is Status.COMPLETED
+        other.close()
