@@ -154,10 +154,10 @@ def _(patch: Any) -> None:
 def _(patch: Any) -> None:
     from saga_fsm.journals.memory import MemoryJournal
 
+    append = MemoryJournal.append
+
     def wrong(self: Any, run_id: str, entries: Any, *, expected: int) -> int:
-        kept = self._runs.setdefault(run_id, [])
-        kept.extend(entries)
-        return len(kept)
+        return append(self, run_id, entries, expected=len(self.read(run_id)))
 
     patch.setattr(MemoryJournal, "append", wrong)
 

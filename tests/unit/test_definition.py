@@ -209,6 +209,7 @@ def test_options_and_copies_do_not_meet() -> None:
 
 class _Run:
     input, services, run_id = "in", "world", "r1"
+    names: ClassVar[dict[str, str]] = {}
     results: ClassVar[dict[str, int]] = {"a": 1, "b[10]": 12, "b[2]": 4, "n/c": 5}
 
     def locate(self, step: Any, within: str) -> str:
