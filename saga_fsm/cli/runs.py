@@ -224,7 +224,11 @@ def recover(
             click.echo("some runs are still in flight; they are left for later", err=True)
         for one in carried.stranded():
             click.echo(f"waits: {one}", err=True)
+    held = _held(store, [saga.name for saga in sagas])
     statuses = Counter({run.run_id: run.status.value for run in rested}.values())
+    if held:
+        text = f"{held} more are another's until its lease ends; then this takes them up"
+        click.echo(text, err=True)
     tally = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
     told = {"schema": _SCHEMA, "rested": dict(statuses)}
     click.echo(json.dumps(told) if as_json else tally or "no run has come to rest")
@@ -247,6 +251,17 @@ def prune(*, url: str, age: str, saga: str | None) -> int:
 
 
 # ------------------------------------------------------------------ saying and showing
+
+
+def _held(store: Store, sagas: list[str]) -> int:
+    """How many runs in flight somebody else has."""
+    from saga_fsm.machine import Status
+
+    flying = (Status.RUNNING, Status.COMPENSATING)
+    runs = [
+        run for name in sagas for one in flying for run in store.list_runs(saga=name, status=one)
+    ]
+    return sum(bool(run.owner) for run in runs)
 
 
 def _say(  # noqa: PLR0913, PLR0917 - the parts of a word

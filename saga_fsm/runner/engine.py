@@ -8,6 +8,7 @@ made that this allows. While a commit is on its way, answers gather: the next on
 
 from __future__ import annotations
 
+import atexit
 import heapq
 import logging
 import queue
@@ -34,6 +35,7 @@ from saga_fsm.runner.workers import Workers
 
 logger = logging.getLogger("saga_fsm")
 
+_GOODBYE = 5.0  # seconds that the end of a program waits for its runs to be given back
 _SWEEP = 1_000  # timers from which on those of runs that are over are forgotten
 _BACKOFF = (0.05, 2.0)  # seconds between two tries of a commit: at first, and at most
 
@@ -83,6 +85,10 @@ class House(Protocol):
 
 class Desk(Protocol):
     """Where callers wait."""
+
+    def end(self) -> None:
+        """End now, whatever is under way."""
+        ...
 
     def stood(self, flight: Flight) -> None:
         """What a run had to write is written."""
@@ -151,9 +157,17 @@ class Engine:
                 thread = threading.Thread(target=self._run, name="saga engine", daemon=True)
                 thread.start()
                 self._thread = thread
+                atexit.register(self._leave_all)
+
+    def _leave_all(self) -> None:
+        """A program that ends without a close leaves its runs at once, not when a lease ends."""
+        self.tell(self.desk.end)
+        if self._thread is not None:
+            self._thread.join(_GOODBYE)
 
     def join(self) -> None:
         """Wait for the thread's end, and send everybody home."""
+        atexit.unregister(self._leave_all)
         if self._thread is not None:
             self._thread.join()
         self._workers.close()

@@ -618,6 +618,20 @@ class TestTrouble:
             with pytest.raises(Exception, match="nobody"):
                 second.wait("bad", timeout=5)
 
+    def test_a_program_that_ends_without_a_close_leaves_its_runs_at_once(
+        self, tmp_path: Path
+    ) -> None:
+        """Nobody has to wait until its lease ends, and the program ends at once."""
+        program = _PROGRAM.partition("try:")[0] + "Orchestrator(saga, journal=journal).start(saga)"
+        done = subprocess.run(  # noqa: S603 - our own
+            [sys.executable, "-c", program, str(tmp_path)], check=True, timeout=30
+        )
+        assert done.returncode == 0
+        store = SqliteJournal(tmp_path / "sagas.db")
+        (left,) = store.list_runs()
+        assert (left.status, left.owner) == (Status.RUNNING, "")
+        store.close()
+
     @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
     def test_a_signal_compensates_nothing(self, tmp_path: Path, how: signal.Signals) -> None:
         """A program that is asked to end drains what is in flight, and leaves the rest."""
