@@ -177,6 +177,10 @@ def reduction(scale: Scale) -> Iterator[Row]:
 
 def symbolic(scale: Scale) -> Iterator[Row]:
     """Proofs by sets of states."""
+    if find_spec("dd") is None:
+        absent = "decision diagrams are absent: pip install 'saga-fsm[symbolic]'"
+        yield Row("proofs by sets of states", None, absent)
+        return
     for family, size, within in scale.proofs:
         what = f"{family}({size}) proved symbolically, s"
         # One that is to end at all has no other goal.
