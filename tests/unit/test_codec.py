@@ -142,8 +142,9 @@ class Summed:
 
 
 def said(x: Any) -> str:
-    """A short name of a case; a number of thousands of digits has no text at all."""
-    return "huge" if isinstance(x, int) and x > 10**100 else repr(x)[:40]
+    """A short name of a case, the same in each process; huge numbers have no text at all."""
+    text = "huge" if isinstance(x, int) and x > 10**100 else repr(x)
+    return text.partition(" at 0x")[0][:40]
 
 
 @attrs.define
