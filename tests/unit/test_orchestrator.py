@@ -465,7 +465,8 @@ class TestOthers:
 
         saga = Saga("slow", step(slow, compensate=undo), held("next"), contract=GUARDED)
         old_journal = SqliteJournal(tmp_path / "sagas.db")
-        old = orchestrator(old_journal, saga, lease=600.0)
+        # It never looks, or it would take its own run back.
+        old = orchestrator(old_journal, saga, lease=600.0, poll=600.0)
         old.start(saga, run_id="r")
         until(lambda: made)
         # It lives, and for the others it does not: as one that was suspended.
@@ -597,7 +598,7 @@ class TestTrouble:
             begun.set()
             go.wait(20)
 
-        first = orchestrator(other, ORDER, on_rest=slow, lease=600)
+        first = orchestrator(other, ORDER, on_rest=slow, lease=600, poll=600.0)
         first.start(ORDER, run_id="r")
         assert begun.wait(10)
         journal.beat(first._engine.owner, -1.0)
