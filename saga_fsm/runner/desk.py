@@ -254,6 +254,8 @@ class Desk:
                 asked.fail(error)
         for decision, _, _ in self._decided.pop(run_id, ()):
             fail(decision, error)
+        # Who waits for it wants to know how it goes on elsewhere.
+        self.hurry = True
         if not isinstance(error, ConcurrentAppendError | LeaseLostError):
             self._spoilt[run_id] = error
             for future in self.watched.pop(run_id, ()):
