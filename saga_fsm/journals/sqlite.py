@@ -83,8 +83,7 @@ class SqliteJournal:
         self._readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         with self._told():
             self._writer = self._connected()
-            with closing(self._writer.cursor()) as cursor:
-                cursor.execute("PRAGMA journal_mode = WAL")
+            self._write_ahead()
             self._migrate()
 
     def __repr__(self) -> str:
@@ -358,6 +357,20 @@ class SqliteJournal:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
         return db
+
+    def _write_ahead(self) -> None:
+        # SQLite waits for nobody while it changes the mode (it could wait for ever),
+        # so that several who open one new file at once would fail for each other.
+        until = time.monotonic() + self._busy
+        while True:
+            try:
+                self._writer.execute("PRAGMA journal_mode = WAL").fetchone()
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def _migrate(self) -> None:
         scripts = versions("sqlite")
