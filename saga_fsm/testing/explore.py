@@ -296,6 +296,8 @@ class _Search:
             outside=outside,
             fired=dict(self.fired),
             complete=self.complete,
+            machine=coverage.machine,
+            taken=dict(coverage.taken),
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from saga_fsm.machine import Machine
 from saga_fsm.path import Path
 from saga_fsm.runner.outcome import Outcome
 from saga_fsm.testing.effects import EffectLog
@@ -87,6 +88,8 @@ class Exploration:
         outside: rows that no plan can take, with the reason; they stand outside the share.
         fired: how often each fault was injected.
         complete: whether the tour came to its end within ``max_runs``.
+        machine: the saga's machine, whose rows are counted.
+        taken: in how many runs each row was taken, by its number in ``machine.rows``.
     """
 
     saga: str
@@ -97,6 +100,8 @@ class Exploration:
     outside: dict[str, str]
     fired: dict[str, int]
     complete: bool
+    machine: Machine = attrs.field(repr=False)
+    taken: dict[int, int] = attrs.field(repr=False)
 
     @property
     def ok(self) -> bool:
