@@ -51,6 +51,7 @@ class EffectLog:
         self.out_of_order: list[str] = []
         self._layout = layout
         self._marks: dict[str, int] = {}
+        self._frozen: frozenset[tuple[str, int]] | None = frozenset()
         self._wholes = [path for path, scope in layout.scopes.items() if scope.compensate]
         self._after = successors(layout) if after is None else after
 
@@ -69,6 +70,7 @@ class EffectLog:
             self._mark(what, path)
 
     def _mark(self, what: What, path: str) -> None:
+        self._frozen = None
         mark = self._marks.get(path, 0)
         if what == "action":
             # An idempotent participant answers as before, and nothing new lands.
@@ -87,7 +89,9 @@ class EffectLog:
     @property
     def marks(self) -> frozenset[tuple[str, int]]:
         """What stands and what was undone, as one value: equal worlds have equal marks."""
-        return frozenset(self._marks.items())
+        if self._frozen is None:
+            self._frozen = frozenset(self._marks.items())
+        return self._frozen
 
     def stands(self, path: str) -> bool:
         """Whether the effect of a step stands, as far as calls can tell."""

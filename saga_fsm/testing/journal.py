@@ -1,11 +1,10 @@
-"""A journal that loses appends when it is told to: before they are written, or after."""
+"""The journal of one run, which loses appends when it is told to: unwritten, or unconfirmed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from saga_fsm.errors import JournalError
-from saga_fsm.journals.memory import MemoryJournal
+from saga_fsm.errors import ConcurrentAppendError, JournalError
 from saga_fsm.ports import Entry
 from saga_fsm.testing.plan import Fault
 
@@ -16,27 +15,34 @@ class AppendLostError(JournalError):
 
 class FragileJournal:
     """
-    A memory journal whose appends can fail.
+    One run in a list; an append can fail.
 
     Args:
         fault: asked at each append: ``LOST_REQUEST`` loses it, ``LOST_REPLY`` the confirmation.
     """
 
     def __init__(self, fault: Callable[[], Fault | None]) -> None:
-        self._memory = MemoryJournal()
+        self._entries: list[Entry] = []
         self.fault = fault
-        self.length = 0
 
-    def read(self, run_id: str) -> tuple[Entry, ...]:
-        """All entries of a run, in order."""
-        return self._memory.read(run_id)
+    @property
+    def length(self) -> int:
+        """How many entries there are."""
+        return len(self._entries)
+
+    def read(self, _run_id: str) -> tuple[Entry, ...]:
+        """All entries, in order."""
+        return tuple(self._entries)
 
     def append(self, run_id: str, entries: Sequence[Entry], *, expected: int) -> int:
         """Add entries after position ``expected``, all or none, if nothing goes wrong."""
         fault = self.fault()
         if fault is Fault.LOST_REQUEST:
             raise AppendLostError("injected: the append was not written")
-        length = self.length = self._memory.append(run_id, entries, expected=expected)
+        length = len(self._entries)
+        if length != expected:
+            raise ConcurrentAppendError(run_id=run_id, expected=expected, actual=length)
+        self._entries.extend(entries)
         if fault is Fault.LOST_REPLY:
             raise AppendLostError("injected: the append was written, and nobody heard")
-        return length
+        return len(self._entries)

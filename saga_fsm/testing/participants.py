@@ -9,7 +9,6 @@ from saga_fsm.definition import PENDING, Context, Rejected
 from saga_fsm.definition.layout import Layout
 from saga_fsm.runner.commands import Invoke
 from saga_fsm.runner.driver import Driver, outcome_of
-from saga_fsm.runner.loop import is_awaitable
 from saga_fsm.testing.effects import EffectLog, What
 from saga_fsm.testing.plan import Fault
 from saga_fsm.testing.stage import Loop, Stage
@@ -83,9 +82,7 @@ class Participants:
 
     def _call(self, invoke: Invoke) -> tuple[Any, BaseException | None]:
         try:
-            value = invoke.function(*invoke.arguments)
-            if is_awaitable(value):
-                value = self._loop.wait_for(value)
+            value = self._loop.value(invoke.function(*invoke.arguments))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the driver says what it means
             # What else there is ends the whole search: Ctrl-C, ``pytest.fail``, Hypothesis' own.
             return None, error

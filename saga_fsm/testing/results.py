@@ -11,7 +11,6 @@ from saga_fsm.path import Path
 from saga_fsm.runner.outcome import Outcome
 from saga_fsm.testing.effects import EffectLog
 from saga_fsm.testing.plan import FaultPlan, Injection
-from saga_fsm.testing.stage import Visit
 
 
 __all__ = ["Exploration", "Failure", "Replay"]
@@ -39,7 +38,6 @@ class Replay:
     world: Any = attrs.field(repr=False)
     log: EffectLog = attrs.field(repr=False)
     unfired: tuple[Injection, ...] = ()
-    visits: tuple[Visit, ...] = attrs.field(default=(), repr=False)
 
     @property
     def consistent(self) -> bool:

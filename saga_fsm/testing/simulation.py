@@ -10,8 +10,8 @@ journal; the one that was superseded may still make its calls, and must not be a
 from __future__ import annotations
 
 import random
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from saga_fsm.definition import Kind, Rejected, Transient
@@ -25,7 +25,7 @@ from saga_fsm.testing.effects import EffectLog
 from saga_fsm.testing.journal import AppendLostError, FragileJournal
 from saga_fsm.testing.participants import Participants, site_of
 from saga_fsm.testing.plan import AROUND, OPERATOR, Fault
-from saga_fsm.testing.stage import Answers, Kindred, Loop, Owner, Stage, Visit
+from saga_fsm.testing.stage import Answers, Kindred, Loop, Owner, Stage, Visit, Watch
 
 
 RUN_ID = "run"
@@ -50,8 +50,7 @@ class Simulation:
         input: the saga's input.
         loop: for async actions; whoever gives it closes it.
         answers: outcomes of pending steps, by step.
-        watch: asked at each place where something may go wrong; what it answers goes wrong. At a
-            call that may be two things: what happens meanwhile, and how it is answered.
+        watch: asked at each place where something may go wrong.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only parts of one run
@@ -62,7 +61,7 @@ class Simulation:
         input: Any,  # noqa: A002 - the interface's word
         loop: Loop,
         answers: Answers | None = None,
-        watch: Callable[[Visit], Iterable[Fault]] = lambda _: (),
+        watch: Watch = lambda *_: (),
     ) -> None:
         self.stage = stage
         self.world = world
@@ -71,6 +70,7 @@ class Simulation:
         self.answers = dict(answers or {})
         self.watch = watch
         self.participants = Participants(stage, loop)
+        self.value = loop.value
         self.clock = VirtualClock()
         self.journal = FragileJournal(self._append_fault)
         #: Rules that the library itself has broken.
@@ -79,7 +79,7 @@ class Simulation:
         self.made: list[tuple[Owner, Invoke]] = []
         self._injected = 0
         self._luck = random.Random(0)  # noqa: S311 - luck that repeats
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] = {}
         self._late: list[tuple[Owner, Invoke]] = []
         self._slow: list[tuple[Invoke, Any, BaseException | None]] = []
         self.owner = self._new_owner()
@@ -141,9 +141,8 @@ class Simulation:
 
     def make(self, invoke: Invoke) -> None:
         """Make one call of those in flight, with what ``watch`` says goes wrong."""
-        landed = invoke.leg[0] == "call" and self.log.landed(invoke.leg[1])
         site, kind = self._place(invoke)
-        faults = self._visit(site, kind, company=self._company(), landed=landed)
+        faults = self._visit(site, kind, invoke)
         self.owner.calls.remove(invoke)
         if kind in {"action", "compensation"}:
             self.made.append((self.owner, invoke))
@@ -262,12 +261,25 @@ class Simulation:
     def _append_fault(self) -> Fault | None:
         return next(iter(self._visit("journal", "journal")), None)
 
-    def _visit(self, site: str, kind: Kindred, **more: Any) -> list[Fault]:
-        number = self._counts[site]
+    def _visit(self, site: str, kind: Kindred, invoke: Invoke | None = None) -> Sequence[Fault]:
+        number = self._counts.get(site, 0)
         self._counts[site] = number + 1
-        faults = list(self.watch(Visit(site, number, kind, self.key(), self._near(site), **more)))
+        faults = self.watch(site, number, partial(self._look, site, number, kind, invoke))
+        if not faults:
+            return ()
+        faults = list(faults)
         self._injected += len(faults)
-        return faults if self._injected <= _MOST_FAULTS else []
+        return faults if self._injected <= _MOST_FAULTS else ()
+
+    def _look(self, site: str, number: int, kind: Kindred, invoke: Invoke | None) -> Visit:
+        landed = company = False
+        words: tuple[Fault, ...] = ()
+        if invoke is not None:
+            company = self._company()
+            landed = invoke.leg[0] == "call" and self.log.landed(invoke.leg[1])
+        elif kind == "operator":
+            words = self.words(site.removesuffix("/operator"))
+        return Visit(site, number, kind, self.key(), self._near(site), company, landed, words)
 
     def _near(self, site: str) -> tuple[int, int, bool]:
         codes = self.owner.driver.facts.state.codes
@@ -276,7 +288,7 @@ class Simulation:
 
     def ask_operator(self, path: str) -> Fault | None:
         """What the plan lets an operator say about a step on which the run is stuck."""
-        said = self._visit(f"{path}/operator", "operator", words=self.words(path))
+        said = self._visit(f"{path}/operator", "operator")
         return next(iter(said), None)
 
     def _company(self) -> bool:
@@ -298,7 +310,7 @@ class Simulation:
 
     # ------------------------------------------------------------------ what goes wrong
 
-    def _apply(self, invoke: Invoke, faults: list[Fault]) -> None:
+    def _apply(self, invoke: Invoke, faults: Sequence[Fault]) -> None:
         for fault in faults:
             if fault is Fault.CANCEL:
                 self._hear("cancel")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Literal, Protocol, TypeAlias
 
 import attrs
 from typing_extensions import override
@@ -14,12 +14,13 @@ from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import Layout, lay_out
 from saga_fsm.machine import Machine
 from saga_fsm.runner.commands import Alert
+from saga_fsm.runner.loop import is_awaitable
 from saga_fsm.runner.shell import Shell
 from saga_fsm.testing.effects import successors
 from saga_fsm.testing.plan import Fault
 
 
-__all__ = ["Answers", "Kindred", "Loop", "Owner", "Stage", "Visit"]
+__all__ = ["Answers", "Kindred", "Loop", "Owner", "Stage", "Visit", "Watch"]
 
 Kindred: TypeAlias = Literal[
     "action", "readonly", "compensation", "query", "ask", "answer", "operator", "journal", "recover"
@@ -81,6 +82,20 @@ class Visit:
     meanwhile: Fault | None = None
 
 
+class Watch(Protocol):
+    """Asked at each place where something may go wrong; what it answers goes wrong."""
+
+    def __call__(self, site: str, number: int, look: Callable[[], Visit], /) -> Iterable[Fault]:
+        """
+        Say what goes wrong: at a call what happens meanwhile, and how it is answered.
+
+        Args:
+            site: as plans name it.
+            number: how often the run was here before.
+            look: gives all of the place, which most do not want to know.
+        """
+
+
 class Owner(Shell):
     """An orchestrator of a simulated run: what it would tell people is in the outcome."""
 
@@ -94,6 +109,10 @@ class Loop:
 
     def __init__(self) -> None:
         self._runner: asyncio.Runner | None = None
+
+    def value(self, given: Any) -> Any:
+        """Give a value, or what an awaitable comes to."""
+        return self.wait_for(given) if is_awaitable(given) else given
 
     def wait_for(self, value: Awaitable[Any]) -> Any:
         """Run until it is there."""
