@@ -1,10 +1,11 @@
-"""The journal of one run, which loses appends when it is told to: unwritten, or unconfirmed."""
+"""A journal that loses appends when it is told to: before they are written, or after."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from saga_fsm.errors import ConcurrentAppendError, JournalError
+from saga_fsm.errors import JournalError
+from saga_fsm.journals.memory import MemoryJournal
 from saga_fsm.ports import Entry
 from saga_fsm.testing.plan import Fault
 
@@ -15,34 +16,28 @@ class AppendLostError(JournalError):
 
 class FragileJournal:
     """
-    One run in a list; an append can fail.
+    A memory journal whose appends can fail.
 
     Args:
-        fault: asked at each append: ``LOST_REQUEST`` loses it, ``LOST_REPLY`` the confirmation.
+        fault: asked at each append: ``LOST_REQUEST`` loses it, ``LOST_REPLY`` the confirmation;
+            after ``TRANSIENT``, a locked store, it is written all the same.
     """
 
     def __init__(self, fault: Callable[[], Fault | None]) -> None:
-        self._entries: list[Entry] = []
+        self._memory = MemoryJournal()
         self.fault = fault
+        self.length = 0
 
-    @property
-    def length(self) -> int:
-        """How many entries there are."""
-        return len(self._entries)
-
-    def read(self, _run_id: str) -> tuple[Entry, ...]:
-        """All entries, in order."""
-        return tuple(self._entries)
+    def read(self, run_id: str) -> tuple[Entry, ...]:
+        """All entries of a run, in order."""
+        return self._memory.read(run_id)
 
     def append(self, run_id: str, entries: Sequence[Entry], *, expected: int) -> int:
         """Add entries after position ``expected``, all or none, if nothing goes wrong."""
         fault = self.fault()
         if fault is Fault.LOST_REQUEST:
             raise AppendLostError("injected: the append was not written")
-        length = len(self._entries)
-        if length != expected:
-            raise ConcurrentAppendError(run_id=run_id, expected=expected, actual=length)
-        self._entries.extend(entries)
+        length = self.length = self._memory.append(run_id, entries, expected=expected)
         if fault is Fault.LOST_REPLY:
             raise AppendLostError("injected: the append was written, and nobody heard")
-        return len(self._entries)
+        return length

@@ -85,6 +85,9 @@ def _effects(simulation: Simulation, outcome: Outcome[Any]) -> Iterator[str]:
     for path in log.landed_after_undo():
         if layout.steps[path].contract.fenced:
             yield f"{path} landed after its undo, though it is declared fenced"
+    for path in log.forgetful:
+        if layout.steps[path].contract.sticky:
+            yield f"{path} took what it had refused before, though it is declared sticky"
     for path in log.standing():
         told = any(path == one or path.startswith(f"{one}/") for one in outcome.unresolved)
         if outcome.status is Status.COMPENSATED:

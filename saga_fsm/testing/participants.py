@@ -35,9 +35,11 @@ class Participants:
         self.log = EffectLog(stage.layout, stage.after)
         #: Mistakes of the user's code where nothing was injected.
         self.mistakes: list[str] = []
+        self._stage = stage
         self._layout: Layout = stage.layout
         self._loop = loop
         self._refused: set[str] = set()
+        self._spoilt: set[tuple[str, str]] = set()
 
     def perform(self, invoke: Invoke, *, injected: bool) -> tuple[Any, BaseException | None]:
         """Let a call reach its participant; what it answers, or raises."""
@@ -49,11 +51,19 @@ class Participants:
         # What is pending has not answered: its answer is what the log sees.
         if what is not None and value is not PENDING:
             self.log.record(what, path, error)
+        if kind == "call" and error is not None and not self.surely_not(path, error):
+            self.log.doubt(path)
         if error is not None and not injected and self._mistaken(kind, path, error):
             self.mistakes.append(
                 f"{site_of(invoke)} raised {type(error).__name__} by itself: {error}"
             )
         return value, error
+
+    def surely_not(self, path: str, error: BaseException) -> bool:
+        """Whether an exception says that an action did not land, and never will under its key."""
+        placed = self._layout.steps.get(path)
+        sticky = placed is not None and placed.contract.sticky
+        return sticky and outcome_of("call", placed, error) == "rejected"
 
     def refuse(self, invoke: Invoke) -> None:
         """A sticky participant remembers a rejection that was put into its mouth."""
@@ -61,6 +71,16 @@ class Participants:
         placed = self._layout.steps.get(path)
         if kind == "call" and placed is not None and placed.contract.sticky:
             self._refused.add(path)
+
+    def admit(self, kind: str, path: str, value: Any) -> None:
+        """Refuse the answer that a plan has spoilt, as whoever stores it would (R2)."""
+        if (kind, path) in self._spoilt:
+            self._spoilt.discard((kind, path))
+            self._stage.scribe.admit(kind, path, value)
+
+    def spoil(self, invoke: Invoke) -> None:
+        """Let an answer be None, which its annotation does not allow."""
+        self._spoilt.add(invoke.leg[:2])
 
     def made_true(self, driver: Driver, path: str, word: Fault) -> bool:
         """An operator does by hand what he says; False when it is not so and he cannot."""

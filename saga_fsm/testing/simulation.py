@@ -121,7 +121,7 @@ class Simulation:
             self.make(self.calls[0])
         elif self._slow:
             invoke, value, error = self._slow.pop(0)
-            self._guarded(lambda: self.owner.settle(invoke.leg, value, error))
+            self._guarded(lambda: self._settle(invoke, value, error))
         else:
             self._guarded(self._ring)
 
@@ -144,9 +144,20 @@ class Simulation:
         site, kind = self._place(invoke)
         faults = self._visit(site, kind, invoke)
         self.owner.calls.remove(invoke)
+        self._asked_for(invoke, site)
         if kind in {"action", "compensation"}:
             self.made.append((self.owner, invoke))
         self._guarded(lambda: self._apply(invoke, faults))
+
+    def _asked_for(self, invoke: Invoke, site: str) -> None:
+        """What is called is owed by the machine, and what is undone may have landed (R11)."""
+        kind, path, _ = invoke.leg
+        facts = self.owner.driver.facts
+        if invoke.leg in facts.flight and not self.stage.owes(facts.state, kind, path):
+            self.broken.append(f"{site} is called, and the machine does not ask for it")
+        placed = self.stage.layout.steps.get(path)
+        if kind == "compensate" and placed is not None and not self.log.doubtful(path):
+            self.broken.append(f"{path} is undone, though it surely never landed")
 
     def land_late(self) -> None:
         """Let the oldest of the calls that are still on their way arrive."""
@@ -229,11 +240,13 @@ class Simulation:
             random=self._luck,
             answers=self.answers,
         )
+        driver.admit = self.participants.admit
         return Owner(driver, self.journal, self.clock, None)
 
     def _restart(self) -> None:
         """Recover by a new owner; that one may die as well."""
         self._slow.clear()
+        self._doubt_all()
         while True:
             self.owner = self._new_owner()
             try:
@@ -251,6 +264,7 @@ class Simulation:
             self._restart()
 
     def _ring(self) -> None:
+        self._doubt_all()
         seconds = self.owner.until_due()
         self.clock.wait(None, seconds, busy=False)
         self.owner.ring()
@@ -315,6 +329,7 @@ class Simulation:
             if fault is Fault.CANCEL:
                 self._hear("cancel")
             elif fault is Fault.CLOCK_JUMP:
+                self._doubt_all()
                 self.clock.wait(None, _YEAR, busy=False)
                 self.owner.ring()
         answer = next((fault for fault in faults if fault not in AROUND), None)
@@ -348,7 +363,22 @@ class Simulation:
             error = _InterruptedAgain("injected")
         elif fault is Fault.BAD_VALUE and error is None:
             value = None
+            self.participants.spoil(invoke)
+            self.log.doubt(invoke.leg[1])
+        self._settle(invoke, value, error)
+
+    def _settle(self, invoke: Invoke, value: Any, error: BaseException | None) -> None:
+        """Tell the owner how a call was answered; what that leaves open is noted."""
+        kind, path, _ = invoke.leg
+        if kind == "call" and error is not None and not self.participants.surely_not(path, error):
+            self.log.doubt(path)
         self.owner.settle(invoke.leg, value, error)
+
+    def _doubt_all(self) -> None:
+        """Of no call that is in flight anybody will know the answer."""
+        for kind, path, _ in self.owner.driver.facts.flight:
+            if kind == "call":
+                self.log.doubt(path)
 
     def _ring_if_due(self) -> None:
         if any(key[0] != "deadline" for key in self.owner.timers):
@@ -364,7 +394,7 @@ class Simulation:
         elif fault is Fault.REJECT:
             error = Rejected("injected: refused")
             self.participants.refuse(invoke)
-        self.owner.settle(invoke.leg, None, error)
+        self._settle(invoke, None, error)
 
 
 def _event(path: str, word: Fault) -> str:

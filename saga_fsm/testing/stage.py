@@ -9,11 +9,14 @@ from typing import Any, Literal, Protocol, TypeAlias
 import attrs
 from typing_extensions import override
 
+from saga_fsm.codec import Scribe
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import Layout, lay_out
-from saga_fsm.machine import Machine
+from saga_fsm.errors import JournalError
+from saga_fsm.machine import Codes, Machine, State
 from saga_fsm.runner.commands import Alert
+from saga_fsm.runner.facts import KINDS
 from saga_fsm.runner.loop import is_awaitable
 from saga_fsm.runner.shell import Shell
 from saga_fsm.testing.effects import successors
@@ -37,6 +40,11 @@ class Stage:
     machine: Machine
     after: Mapping[str, list[str]]
     _units: dict[str, tuple[str, int]] = attrs.field(factory=dict, init=False, repr=False)
+    _owed: dict[Codes, frozenset[tuple[str, str]]] = attrs.field(
+        factory=dict, init=False, repr=False
+    )
+    _typed: dict[str, bool] = attrs.field(factory=dict, init=False, repr=False)
+    _scribes: list[Scribe] = attrs.field(factory=list, init=False, repr=False)
 
     @classmethod
     def of(cls, saga: Saga[Any, Any, Any]) -> Stage:
@@ -51,6 +59,36 @@ class Stage:
             index = self.machine.index
             path = site if site in index else site.rpartition("/")[0]
             known = self._units[site] = path, index.get(path, 0)
+        return known
+
+    def owes(self, state: State, kind: str, path: str) -> bool:
+        """Whether the machine asks for a call of this kind in this state."""
+        owed = self._owed.get(state.codes)
+        if owed is None:
+            owed = self._owed[state.codes] = frozenset(
+                (KINDS[type(effect)], getattr(effect, "target", ""))
+                for effect in self.machine.owed(state)
+                if type(effect) in KINDS
+            )
+        return (kind, path) in owed
+
+    @property
+    def scribe(self) -> Scribe:
+        """Knows of what type each result is."""
+        if not self._scribes:
+            self._scribes.append(Scribe(self.saga))
+        return self._scribes[0]
+
+    def typed(self, path: str) -> bool:
+        """Whether a step's annotation says what it answers, and that is not None."""
+        known = self._typed.get(path)
+        if known is None:
+            try:
+                self.scribe.admit("call", path, None)
+                known = False
+            except JournalError:
+                known = True
+            self._typed[path] = known
         return known
 
 
