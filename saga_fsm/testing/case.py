@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -14,6 +15,7 @@ from saga_fsm.testing.fitting import fitting, honest
 from saga_fsm.testing.oracles import Consistent, wrong
 from saga_fsm.testing.plan import AROUND, EACH, Fault, FaultPlan, Injection
 from saga_fsm.testing.results import Replay
+from saga_fsm.testing.sameness import comparable, sameness
 from saga_fsm.testing.simulation import Simulation
 from saga_fsm.testing.stage import Answers, Loop, Stage, Visit, Watch
 from saga_fsm.testing.supply import Supply
@@ -69,11 +71,14 @@ class Case:
         stage = Stage.of(saga) if isinstance(saga, Saga) else None
         return cls(saga, given, consistent, answers, Supply(world, loop), loop, stage)
 
-    def run(self, plan: FaultPlan) -> Ran:
-        """One run under a plan, on a world of its own."""
+    def run(self, plan: FaultPlan, *, compared: bool = False) -> Ran:
+        """One run under a plan, on a world of its own; ``compared``, where it may be the same."""
         world = self.supply.fresh()
         told = _Told(plan)
-        simulation = self._played(world, told)
+        simulation = self._made(world, told)
+        if compared and comparable(world):
+            told.whole = partial(sameness, simulation)
+        play(simulation)
         unfired = tuple(one for one in plan if one not in told.fired)
         return self._judged(simulation, plan, unfired, told.further)
 
@@ -81,7 +86,9 @@ class Case:
         """One run in which at each place something goes wrong with a probability of ``rate``."""
         world = self.supply.fresh()
         drawn = _Drawn(luck, rate, most)
-        simulation = self._played(world, drawn, drawn)
+        simulation = self._made(world, drawn)
+        drawn.stage = simulation.stage
+        play(simulation)
         return self._judged(simulation, FaultPlan(tuple(drawn.injections)), (), ())
 
     def close(self) -> None:
@@ -91,20 +98,15 @@ class Case:
         finally:
             self.loop.close()
 
-    def _played(self, world: Any, watch: Watch, drawn: _Drawn | None = None) -> Simulation:
-        stage = self._stage or Stage.of(self.saga(world))
-        if drawn is not None:
-            drawn.stage = stage
-        simulation = Simulation(
-            stage,
+    def _made(self, world: Any, watch: Watch) -> Simulation:
+        return Simulation(
+            self._stage or Stage.of(self.saga(world)),
             world=world,
             input=self.input,
             loop=self.loop,
             answers=self.answers,
             watch=watch,
         )
-        play(simulation)
-        return simulation
 
     def _judged(
         self,
@@ -146,12 +148,13 @@ class _Told:
         self.further: list[Visit] = []
         self._sites = {one.site for one in plan}
         self._left = len(plan)
+        self.whole: Callable[[], bytes | None] = lambda: None
 
     def __call__(self, site: str, number: int, look: Callable[[], Visit]) -> Sequence[Fault]:
         wanted = self.plan.at(site, number) if site in self._sites else ()
         if not wanted:
             if not self._left:
-                self.further.append(look())
+                self.further.append(attrs.evolve(look(), whole=self.whole()))
             return ()
         visit = look()
         true = [one for one in wanted if honest(one.fault, visit)]

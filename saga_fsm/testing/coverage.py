@@ -12,8 +12,8 @@ from saga_fsm.definition.layout import ROOT, lay_out
 from saga_fsm.machine import Codes, Machine, Row
 
 
-# States of machine and participants: half a second.
-_SEARCHED = 20_000
+# States of machine and participants: some seconds at most, and most sagas have far fewer.
+_SEARCHED = 1_000_000
 _NO_DEADLINE = "the saga has no deadline"
 
 

@@ -71,6 +71,7 @@ class EffectLog:
             answer = "rejected" if isinstance(error, Rejected) else "raised"
         self.performed.append(Performed(what, path, answer, error))
         if what == "query":
+            self.tested.add((path, "query"))
             return
         if what == "compensation":
             self._in_order(path)

@@ -59,6 +59,10 @@ class Participants:
             )
         return value, error
 
+    def memory(self) -> Any:
+        """What decides about later calls, beside the world itself, as a value."""
+        return self.log.marks, sorted(self._refused), sorted(self._spoilt)
+
     def surely_not(self, path: str, error: BaseException) -> bool:
         """Whether an exception says that an action did not land, and never will under its key."""
         placed = self._layout.steps.get(path)

@@ -20,6 +20,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from saga_fsm.definition import Kind
+from saga_fsm.definition.layout import lay_out
 from saga_fsm.testing.case import Case, Ran
 from saga_fsm.testing.coverage import RowCoverage, untakable
 from saga_fsm.testing.fitting import fitting
@@ -35,6 +37,7 @@ _MOST_FAILURES: Final = 10
 #: How often something goes wrong in the plans that luck draws, in turn, and the most of it in one.
 _RATES: Final = (0.03, 0.1, 0.3)
 _DEEPEST: Final = 12
+_PROMISES: Final = ("idempotent", "sticky", "fenced")
 
 
 class Search:
@@ -58,6 +61,9 @@ class Search:
         self.fired: Counter[str] = Counter()
         self.failures: dict[str, Failure] = {}
         self.coverage: RowCoverage | None = None
+        self.pruned = 0
+        self.compared = False
+        self.tested: set[tuple[str, str]] = set()
         self.saga: Any = case.saga
         self._done: set[frozenset[Injection]] = set()
 
@@ -93,17 +99,29 @@ class Search:
 
     def every_plan(self, most: int) -> None:
         """All plans of at most so many faults, whatever the tour has left out as equal."""
+        seen: set[tuple[Any, ...]] = set()
         todo = deque([FaultPlan()])
         while todo and self.runs < self.max_runs and not self._enough():
             plan = todo.popleft()
             if len(plan) == most and frozenset(plan) in self._done:
                 continue
-            ran = self._run(plan, len(todo))
+            ran = self._run(plan, len(todo), compared=len(plan) < most)
             if len(plan) < most:
                 # More than can be run need not be remembered; some the tour has run already.
                 room = max(0, self.max_runs + len(self._done) - len(todo))
-                more = itertools.islice(_further(ran), room)
-                todo.extend(_with(plan, visit, fault, each=each) for visit, fault, each in more)
+                todo.extend(itertools.islice(self._longer(plan, ran, seen), room))
+
+    def _longer(self, plan: FaultPlan, ran: Ran, seen: set[tuple[Any, ...]]) -> Iterator[FaultPlan]:
+        """Plans with one fault more, but for those that were begun from the very same moment."""
+        for visit, fault, each in _further(ran):
+            if visit.whole is not None:
+                self.compared = True
+                moment = (len(plan), visit.whole, visit.site, fault, each)
+                if moment in seen:
+                    self.pruned += 1
+                    continue
+                seen.add(moment)
+            yield _with(plan, visit, fault, each=each)
 
     def deeper(self, count: int, seed: int) -> None:
         """Draw so many plans of any number of faults; the same seed draws the same."""
@@ -133,15 +151,29 @@ class Search:
             complete=self.complete,
             machine=coverage.machine,
             taken=dict(coverage.taken),
+            untested=self._untested(),
+            pruned=self.pruned,
+            compared=self.compared,
         )
+
+    def _untested(self) -> dict[str, tuple[str, ...]]:
+        """Promises that are declared, and that no call has put to the test."""
+        untested: dict[str, tuple[str, ...]] = {}
+        for path, placed in lay_out(self.saga).steps.items():
+            if placed.kind is not Kind.READONLY:
+                declared = [name for name in _PROMISES if getattr(placed.contract, name)]
+                declared += ["query"] if placed.step.query is not None else []
+                left = tuple(name for name in declared if (path, name) not in self.tested)
+                untested |= {path: left} if left else {}
+        return untested
 
     def _enough(self) -> bool:
         """Whether more would help nobody: it fails without a fault, or in so many ways."""
         broken = any(not failure.plan for failure in self.failures.values())
         return broken or len(self.failures) >= _MOST_FAILURES
 
-    def _run(self, plan: FaultPlan, waiting: int) -> Ran:
-        ran = self.case.run(plan)
+    def _run(self, plan: FaultPlan, waiting: int, *, compared: bool = False) -> Ran:
+        ran = self.case.run(plan, compared=compared)
         self._note(ran, waiting)
         return ran
 
@@ -161,6 +193,7 @@ class Search:
             self.coverage = RowCoverage(ran.stage.machine)
             self.saga = ran.stage.saga
         self.coverage.add(done.outcome.events)
+        self.tested |= done.log.tested
         self.fired.update(one.fault.value for one in done.plan if one not in done.unfired)
         if done.reason and done.reason not in self.failures:
             self.failures[done.reason] = shrunk(self.case, done)

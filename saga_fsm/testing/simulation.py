@@ -228,6 +228,12 @@ class Simulation:
         """Machine and participants, as one value."""
         return self.owner.driver.facts.state.codes, self.log.marks
 
+    def on_its_way(self) -> Any:
+        """What has been sent and not arrived, as a value; who sent it, and what luck is left."""
+        late = [(owner is self.owner, invoke.leg) for owner, invoke in self._late]
+        slow = [(invoke.leg, value, str(error)) for invoke, value, error in self._slow]
+        return late, slow, self._luck.getstate()
+
     # ------------------------------------------------------------------ owners
 
     def _new_owner(self) -> Owner:

@@ -107,6 +107,8 @@ class Visit:
         landed: whether the effect that is asked for has landed before.
         words: what an operator may truly say here.
         meanwhile: what a plan has injected already around this very call.
+        whole: all that decides what follows; None where the world cannot be compared, or nobody
+            has asked.
     """
 
     site: str
@@ -118,6 +120,7 @@ class Visit:
     landed: bool = False
     words: tuple[Fault, ...] = ()
     meanwhile: Fault | None = None
+    whole: bytes | None = None
 
 
 class Watch(Protocol):
