@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import attrs
@@ -15,7 +14,7 @@ from saga_fsm.testing.fitting import fitting, honest
 from saga_fsm.testing.oracles import Consistent, wrong
 from saga_fsm.testing.plan import AROUND, EACH, Fault, FaultPlan, Injection
 from saga_fsm.testing.results import Replay
-from saga_fsm.testing.sameness import comparable, sameness
+from saga_fsm.testing.sameness import sameness
 from saga_fsm.testing.simulation import Simulation
 from saga_fsm.testing.stage import Answers, Loop, Stage, Visit, Watch
 from saga_fsm.testing.supply import Supply
@@ -76,8 +75,8 @@ class Case:
         world = self.supply.fresh()
         told = _Told(plan)
         simulation = self._made(world, told)
-        if compared and comparable(world):
-            told.whole = partial(sameness, simulation)
+        if compared:
+            told.whole = lambda: sameness(simulation, self.supply.snapshot(world))
         play(simulation)
         unfired = tuple(one for one in plan if one not in told.fired)
         return self._judged(simulation, plan, unfired, told.further)
@@ -106,6 +105,7 @@ class Case:
             loop=self.loop,
             answers=self.answers,
             watch=watch,
+            died=self.supply.died,
         )
 
     def _judged(
@@ -148,7 +148,7 @@ class _Told:
         self.further: list[Visit] = []
         self._sites = {one.site for one in plan}
         self._left = len(plan)
-        self.whole: Callable[[], bytes | None] = lambda: None
+        self.whole: Callable[[], Hashable | None] = lambda: None
 
     def __call__(self, site: str, number: int, look: Callable[[], Visit]) -> Sequence[Fault]:
         wanted = self.plan.at(site, number) if site in self._sites else ()

@@ -91,7 +91,7 @@ class Exploration:
         untested: promises that a step declares and that no call has put to the test, by path. To
             test a rejection that is remembered takes an input that the participant refuses.
         pruned: plans that were left out, since they begin at a moment that was begun from before.
-        compared: whether the world shows a ``snapshot()``; else no plan is left out.
+        compared: whether the world could be compared; else no plan is left out.
     """
 
     saga: str

@@ -7,9 +7,9 @@ participants in the same state, is not tried again: so the tour is finite, and t
 table with each fault that fits. Two worlds may differ where the effect log sees no difference; that
 is why *every plan* of up to ``max_faults`` faults follows. Of these one is left out only where the
 run has come to a place at which all that decides what follows is as it was at another: the machine,
-what the driver knows, what is on its way, and the world, as its ``snapshot()`` shows it. A world
-that shows no snapshot cannot be compared, and then none is left out. Last come *deeper* plans, of
-more faults, drawn by luck that repeats.
+what the driver knows, what is on its way, and the world, as its ``snapshot()`` shows it or as all
+that it is made of. Of a world that cannot be compared (it holds a socket) none is left out. Last
+come *deeper* plans, of more faults, drawn by luck that repeats.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Final
 
 from saga_fsm.definition import Kind
@@ -99,7 +99,7 @@ class Search:
 
     def every_plan(self, most: int) -> None:
         """All plans of at most so many faults, whatever the tour has left out as equal."""
-        seen: set[tuple[Any, ...]] = set()
+        seen: set[Hashable] = set()
         todo = deque([FaultPlan()])
         while todo and self.runs < self.max_runs and not self._enough():
             plan = todo.popleft()
@@ -111,7 +111,7 @@ class Search:
                 room = max(0, self.max_runs + len(self._done) - len(todo))
                 todo.extend(itertools.islice(self._longer(plan, ran, seen), room))
 
-    def _longer(self, plan: FaultPlan, ran: Ran, seen: set[tuple[Any, ...]]) -> Iterator[FaultPlan]:
+    def _longer(self, plan: FaultPlan, ran: Ran, seen: set[Hashable]) -> Iterator[FaultPlan]:
         """Plans with one fault more, but for those that were begun from the very same moment."""
         for visit, fault, each in _further(ran):
             if visit.whole is not None:

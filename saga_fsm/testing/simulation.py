@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from typing_extensions import override
+
 from saga_fsm.definition import Kind, Rejected, Transient
 from saga_fsm.errors import ConcurrentAppendError
 from saga_fsm.machine import Status
@@ -40,6 +42,17 @@ class _InterruptedAgain(BaseException):
     """What interrupts a run; the second one stops its owner at once, and another recovers."""
 
 
+class _Luck(random.Random):
+    """Luck that repeats, and knows how much of it is gone."""
+
+    drawn = 0
+
+    @override
+    def random(self) -> float:
+        self.drawn += 1
+        return super().random()
+
+
 class Simulation:
     """
     A run that does nothing by itself.
@@ -51,6 +64,7 @@ class Simulation:
         loop: for async actions; whoever gives it closes it.
         answers: outcomes of pending steps, by step.
         watch: asked at each place where something may go wrong.
+        died: told when the orchestrator dies: what nobody has committed is gone then.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only parts of one run
@@ -62,6 +76,7 @@ class Simulation:
         loop: Loop,
         answers: Answers | None = None,
         watch: Watch = lambda *_: (),
+        died: Callable[[], object] = lambda: None,
     ) -> None:
         self.stage = stage
         self.world = world
@@ -69,6 +84,7 @@ class Simulation:
         self.patience = _PATIENCE + _PATIENCE_FOR_A_ROW * len(stage.machine.rows)
         self.answers = dict(answers or {})
         self.watch = watch
+        self.died = died
         self.participants = Participants(stage, loop)
         self.value = loop.value
         self.clock = VirtualClock()
@@ -78,7 +94,7 @@ class Simulation:
         #: Actions and undos that somebody has sent, whether or not they arrived.
         self.made: list[tuple[Owner, Invoke]] = []
         self._injected = 0
-        self._luck = random.Random(0)  # noqa: S311 - luck that repeats
+        self._luck = _Luck(0)
         self._counts: dict[str, int] = {}
         self._late: list[tuple[Owner, Invoke]] = []
         self._slow: list[tuple[Invoke, Any, BaseException | None]] = []
@@ -232,7 +248,7 @@ class Simulation:
         """What has been sent and not arrived, as a value; who sent it, and what luck is left."""
         late = [(owner is self.owner, invoke.leg) for owner, invoke in self._late]
         slow = [(invoke.leg, value, str(error)) for invoke, value, error in self._slow]
-        return late, slow, self._luck.getstate()
+        return late, slow, self._luck.drawn
 
     # ------------------------------------------------------------------ owners
 
@@ -253,6 +269,7 @@ class Simulation:
         """Recover by a new owner; that one may die as well."""
         self._slow.clear()
         self._doubt_all()
+        self.died()
         while True:
             self.owner = self._new_owner()
             try:

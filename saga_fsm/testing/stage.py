@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import Any, Literal, Protocol, TypeAlias
 
 import attrs
@@ -120,7 +120,7 @@ class Visit:
     landed: bool = False
     words: tuple[Fault, ...] = ()
     meanwhile: Fault | None = None
-    whole: bytes | None = None
+    whole: Hashable | None = None
 
 
 class Watch(Protocol):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from saga_fsm.testing.stage import Loop
+from saga_fsm.testing.worlds import Worlds, snapshot_of
 
 
 __all__ = ["Supply"]
@@ -47,9 +48,19 @@ class Supply:
             return self._kept
         self.close()
         world = self._entered(self._loop.value(self._make()))
-        if _resets(world):
+        # What a factory of ours gives, it puts back by itself.
+        if _resets(world) and not isinstance(self._make, Worlds):
             self._kept = world
         return world
+
+    def snapshot(self, world: Any) -> Hashable | None:
+        """Give what two worlds share that nothing tells apart; None where that cannot be said."""
+        return None if self._none else snapshot_of(self._make, world)
+
+    def died(self) -> None:
+        """Take back what nobody has committed, as the end of a process does."""
+        if isinstance(self._make, Worlds):
+            self._make.process_died()
 
     def close(self) -> None:
         """Leave the last world."""
