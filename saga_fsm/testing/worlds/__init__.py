@@ -11,14 +11,19 @@ in processes that really die. ``reused`` is for an object that knows how to rese
 from __future__ import annotations
 
 from saga_fsm.testing.worlds._comparing import NotComparableError
+from saga_fsm.testing.worlds._http_entry import http
 from saga_fsm.testing.worlds._memory import memory
 from saga_fsm.testing.worlds._sqlite import sqlite
+from saga_fsm.testing.worlds._wire import Exchanges, Wire
 from saga_fsm.testing.worlds._worlds import Worlds, reused, snapshot_of
 
 
 __all__ = [
+    "Exchanges",
     "NotComparableError",
+    "Wire",
     "Worlds",
+    "http",
     "memory",
     "reused",
     "snapshot_of",
