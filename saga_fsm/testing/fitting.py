@@ -77,7 +77,7 @@ def fitting(visit: Visit, stage: Stage) -> Iterator[tuple[Fault, bool]]:
             yield fault, False
     if visit.kind in {"action", "compensation"} and visit.company:
         yield Fault.SLOW, False
-    if visit.kind in {"action", "readonly"} and stage.typed(visit.site):
+    if visit.spoilable:
         yield Fault.BAD_VALUE, False
     if visit.meanwhile:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from saga_fsm.definition import PENDING, Context, Rejected
@@ -41,8 +42,17 @@ class Participants:
         self._refused: set[str] = set()
         self._spoilt: set[tuple[str, str]] = set()
 
-    def perform(self, invoke: Invoke, *, injected: bool) -> tuple[Any, BaseException | None]:
-        """Let a call reach its participant; what it answers, or raises."""
+    def perform(
+        self, invoke: Invoke, *, injected: bool, landed: Callable[[], bool] = lambda: False
+    ) -> tuple[Any, BaseException | None]:
+        """
+        Let a call reach its participant; what it answers, or raises.
+
+        Args:
+            invoke: the call.
+            injected: something goes wrong with it: no mistake of the user's code is looked for.
+            landed: asked afterwards, whether it has had its effect whatever the function raised.
+        """
         kind, path, _ = invoke.leg
         if kind == "call" and path in self._refused:
             return None, Rejected("refused before, and remembered")
@@ -50,7 +60,7 @@ class Participants:
         what = _WHATS.get(kind)
         # What is pending has not answered: its answer is what the log sees.
         if what is not None and value is not PENDING:
-            self.log.record(what, path, error)
+            self.log.record(what, path, None if landed() else error)
         if kind == "call" and error is not None and not self.surely_not(path, error):
             self.log.doubt(path)
         if error is not None and not injected and self._mistaken(kind, path, error):

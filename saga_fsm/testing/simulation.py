@@ -16,7 +16,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from saga_fsm.definition import Kind, Rejected, Transient
+from saga_fsm.definition import Kind
 from saga_fsm.errors import ConcurrentAppendError
 from saga_fsm.machine import Status
 from saga_fsm.runner.commands import Invoke
@@ -24,9 +24,10 @@ from saga_fsm.runner.outcome import Outcome
 from saga_fsm.runner.shell import driver_of
 from saga_fsm.testing.clock import VirtualClock
 from saga_fsm.testing.effects import EffectLog
+from saga_fsm.testing.harm import InterruptedAgainError, deliver, inflict, spoils
 from saga_fsm.testing.journal import AppendLostError, FragileJournal
 from saga_fsm.testing.participants import Participants, site_of
-from saga_fsm.testing.plan import AROUND, OPERATOR, Fault
+from saga_fsm.testing.plan import OPERATOR, Fault
 from saga_fsm.testing.stage import Answers, Kindred, Loop, Owner, Stage, Visit, Watch
 
 
@@ -36,10 +37,6 @@ _PATIENCE, _PATIENCE_FOR_A_ROW = 500, 10
 # A plan may ask for a fault each time. Faults stop some day, and then every run must end.
 _MOST_FAULTS = 200
 _YEAR = 365.0 * 24 * 3600
-
-
-class _InterruptedAgain(BaseException):
-    """What interrupts a run; the second one stops its owner at once, and another recovers."""
 
 
 class _Luck(random.Random):
@@ -96,7 +93,8 @@ class Simulation:
         self._injected = 0
         self._luck = _Luck(0)
         self._counts: dict[str, int] = {}
-        self._late: list[tuple[Owner, Invoke]] = []
+        #: Calls that arrive when all is over, and who has sent them.
+        self.on_the_way: list[tuple[Owner, Invoke]] = []
         self._slow: list[tuple[Invoke, Any, BaseException | None]] = []
         self.owner = self._new_owner()
 
@@ -125,7 +123,7 @@ class Simulation:
     @property
     def late(self) -> bool:
         """Whether calls of before are still on their way."""
-        return bool(self._late)
+        return bool(self.on_the_way)
 
     def begin(self) -> None:
         """Start the run."""
@@ -137,7 +135,7 @@ class Simulation:
             self.make(self.calls[0])
         elif self._slow:
             invoke, value, error = self._slow.pop(0)
-            self._guarded(lambda: self._settle(invoke, value, error))
+            self._guarded(lambda: self.settle(invoke, value, error))
         else:
             self._guarded(self._ring)
 
@@ -148,7 +146,7 @@ class Simulation:
                 self.once()
             elif self.late:
                 self.land_late()
-            else:
+            elif not deliver(self):
                 return
 
     def close(self) -> None:
@@ -163,7 +161,7 @@ class Simulation:
         self._asked_for(invoke, site)
         if kind in {"action", "compensation"}:
             self.made.append((self.owner, invoke))
-        self._guarded(lambda: self._apply(invoke, faults))
+        self._guarded(lambda: inflict(self, invoke, site, faults))
 
     def _asked_for(self, invoke: Invoke, site: str) -> None:
         """What is called is owed by the machine, and what is undone may have landed (R11)."""
@@ -177,7 +175,7 @@ class Simulation:
 
     def land_late(self) -> None:
         """Let the oldest of the calls that are still on their way arrive."""
-        self._land(*self._late.pop(0))
+        self._land(*self.on_the_way.pop(0))
 
     def again(self, which: int) -> None:
         """Let a copy of a call that was made before arrive, by its number in ``made``."""
@@ -192,20 +190,20 @@ class Simulation:
         before, superseded = self.journal.length, owner.written != self.journal.length
         try:
             owner.settle(invoke.leg, value, error)
-        except (ConcurrentAppendError, AppendLostError, _InterruptedAgain):
+        except (ConcurrentAppendError, AppendLostError, InterruptedAgainError):
             return
         if self.journal.length != before:
             if superseded:
                 self.broken.append(f"a superseded owner wrote what came of {site_of(invoke)}")
-            self._restart()
+            self.restart()
 
     def cancel(self) -> None:
         """Cancel the run, as a user does."""
-        self._guarded(lambda: self._hear("cancel"))
+        self._guarded(lambda: self.hear("cancel"))
 
     def crash(self) -> None:
         """Let the orchestrator die and another recover its run."""
-        self._restart()
+        self.restart()
 
     def words(self, path: str) -> tuple[Fault, ...]:
         """What an operator may say about a step now, and truly."""
@@ -246,7 +244,7 @@ class Simulation:
 
     def on_its_way(self) -> Any:
         """What has been sent and not arrived, as a value; who sent it, and what luck is left."""
-        late = [(owner is self.owner, invoke.leg) for owner, invoke in self._late]
+        late = [(owner is self.owner, invoke.leg) for owner, invoke in self.on_the_way]
         slow = [(invoke.leg, value, str(error)) for invoke, value, error in self._slow]
         return late, slow, self._luck.drawn
 
@@ -265,7 +263,7 @@ class Simulation:
         driver.admit = self.participants.admit
         return Owner(driver, self.journal, self.clock, None)
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
         """Recover by a new owner; that one may die as well."""
         self._slow.clear()
         self._doubt_all()
@@ -283,8 +281,8 @@ class Simulation:
         """Do something; an append that is lost kills the owner, and another recovers."""
         try:
             act()
-        except (AppendLostError, _InterruptedAgain):
-            self._restart()
+        except (AppendLostError, InterruptedAgainError):
+            self.restart()
 
     def _ring(self) -> None:
         self._doubt_all()
@@ -292,7 +290,8 @@ class Simulation:
         self.clock.wait(None, seconds, busy=False)
         self.owner.ring()
 
-    def _hear(self, event: str) -> None:
+    def hear(self, event: str) -> None:
+        """Let an event come from outside."""
         self.owner.take(self.owner.driver.heard(event, self.clock.now()))
 
     def _append_fault(self) -> Fault | None:
@@ -309,14 +308,20 @@ class Simulation:
         return faults if self._injected <= _MOST_FAULTS else ()
 
     def _look(self, site: str, number: int, kind: Kindred, invoke: Invoke | None) -> Visit:
-        landed = company = False
+        landed = company = spoilable = False
         words: tuple[Fault, ...] = ()
         if invoke is not None:
             company = self._company()
             landed = invoke.leg[0] == "call" and self.log.landed(invoke.leg[1])
+            spoilable = spoils(self.world, site) or (
+                kind in {"action", "readonly"} and self.stage.typed(site)
+            )
         elif kind == "operator":
             words = self.words(site.removesuffix("/operator"))
-        return Visit(site, number, kind, self.key(), self._near(site), company, landed, words)
+        near = self._near(site)
+        return Visit(
+            site, number, kind, self.key(), near, company, landed, spoilable=spoilable, words=words
+        )
 
     def _near(self, site: str) -> tuple[int, int, bool]:
         codes = self.owner.driver.facts.state.codes
@@ -345,79 +350,32 @@ class Simulation:
             return path, "readonly" if readonly else "action"
         return site_of(invoke), "query" if kind == "query" else "compensation"
 
-    # ------------------------------------------------------------------ what goes wrong
+    # ------------------------------------------------------------------ what comes of a call
 
-    def _apply(self, invoke: Invoke, faults: Sequence[Fault]) -> None:
-        for fault in faults:
-            if fault is Fault.CANCEL:
-                self._hear("cancel")
-            elif fault is Fault.CLOCK_JUMP:
-                self._doubt_all()
-                self.clock.wait(None, _YEAR, busy=False)
-                self.owner.ring()
-        answer = next((fault for fault in faults if fault not in AROUND), None)
-        if answer in {Fault.REJECT, Fault.TRANSIENT, Fault.LOST_REQUEST, Fault.LATE}:
-            self._not_made(invoke, answer)
-        elif answer is Fault.CRASH_BEFORE:
-            self._restart()
-        elif answer is Fault.SECOND_OWNER:
-            self._late.extend((self.owner, one) for one in (invoke, *self.owner.calls))
-            self._restart()
-        else:
-            self._made(invoke, answer, injected=bool(faults))
-
-    def _made(self, invoke: Invoke, fault: Fault | None, *, injected: bool) -> None:
-        """The call reaches the participant; what goes wrong then."""
-        value, error = self.participants.perform(invoke, injected=injected)
-        if fault is Fault.CRASH_AFTER:
-            self._restart()
-            return
-        if fault is Fault.SLOW:
-            self._slow.append((invoke, value, error))
-            if not self.owner.calls:
-                self._ring_if_due()
-            return
-        if fault is Fault.DUPLICATE:
-            self.participants.perform(invoke, injected=True)
-            self._late.append((self.owner, invoke))
-        elif fault is Fault.LOST_REPLY:
-            error = TimeoutError("injected: the reply was lost")
-        elif fault is Fault.BASE_EXCEPTION:
-            error = _InterruptedAgain("injected")
-        elif fault is Fault.BAD_VALUE and error is None:
-            value = None
-            self.participants.spoil(invoke)
-            self.log.doubt(invoke.leg[1])
-        self._settle(invoke, value, error)
-
-    def _settle(self, invoke: Invoke, value: Any, error: BaseException | None) -> None:
+    def settle(self, invoke: Invoke, value: Any, error: BaseException | None) -> None:
         """Tell the owner how a call was answered; what that leaves open is noted."""
         kind, path, _ = invoke.leg
         if kind == "call" and error is not None and not self.participants.surely_not(path, error):
             self.log.doubt(path)
         self.owner.settle(invoke.leg, value, error)
 
+    def answer_later(self, invoke: Invoke, value: Any, error: BaseException | None) -> None:
+        """Let whatever else is in flight or due come before this answer."""
+        self._slow.append((invoke, value, error))
+        if not self.owner.calls and any(key[0] != "deadline" for key in self.owner.timers):
+            self._ring()
+
+    def jump(self) -> None:
+        """Let a year pass."""
+        self._doubt_all()
+        self.clock.wait(None, _YEAR, busy=False)
+        self.owner.ring()
+
     def _doubt_all(self) -> None:
         """Of no call that is in flight anybody will know the answer."""
         for kind, path, _ in self.owner.driver.facts.flight:
             if kind == "call":
                 self.log.doubt(path)
-
-    def _ring_if_due(self) -> None:
-        if any(key[0] != "deadline" for key in self.owner.timers):
-            self._ring()
-
-    def _not_made(self, invoke: Invoke, fault: Fault | None) -> None:
-        """Nothing reaches the participant now."""
-        error: BaseException = TimeoutError("injected: no answer")
-        if fault is Fault.LATE:
-            self._late.append((self.owner, invoke))
-        elif fault is Fault.TRANSIENT:
-            error = Transient("injected: fails for now")
-        elif fault is Fault.REJECT:
-            error = Rejected("injected: refused")
-            self.participants.refuse(invoke)
-        self._settle(invoke, None, error)
 
 
 def _event(path: str, word: Fault) -> str:

@@ -105,6 +105,7 @@ class Visit:
         near: the part of the key that is closest: the local states of the unit and of the saga.
         company: whether anything else is in flight or due, which a slow answer could let pass.
         landed: whether the effect that is asked for has landed before.
+        spoilable: whether a bad value can be told from a good one.
         words: what an operator may truly say here.
         meanwhile: what a plan has injected already around this very call.
         whole: all that decides what follows; None where the world cannot be compared, or nobody
@@ -118,6 +119,7 @@ class Visit:
     near: Any
     company: bool = False
     landed: bool = False
+    spoilable: bool = False
     words: tuple[Fault, ...] = ()
     meanwhile: Fault | None = None
     whole: Hashable | None = None
