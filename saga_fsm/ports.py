@@ -334,6 +334,10 @@ class Upgrade(Protocol):
         """The state in which a run goes on under the new machine; None if it may not."""
         ...
 
+    def why(self, state: State) -> str:
+        """Why a run may not go on there; empty where it may."""
+        ...
+
     def path(self, old: str) -> str:
         """What a path of the old one is called in the new one."""
         ...

@@ -15,17 +15,14 @@ from typing import Any
 from saga_fsm.definition import Rejected
 from saga_fsm.errors import NoTransitionError
 from saga_fsm.machine import Refused, Status
-from saga_fsm.ports import Append, Birth, Clock, Entry, Upgrade
+from saga_fsm.ports import Append, Birth, Clock, Entry
 from saga_fsm.runner.commands import Command, Invoke, Leg, TimerKey, Wake
 from saga_fsm.runner.driver import Driver
 from saga_fsm.runner.roster import Part
 from saga_fsm.runner.shell import Shell
-from saga_fsm.runner.upgraded import carried_over
 
 
 logger = logging.getLogger("saga_fsm")
-
-_AGAIN = 60.0  # seconds until a run that may not go on here is looked at again
 
 
 class Flight(Shell):
@@ -49,7 +46,6 @@ class Flight(Shell):
         self.run_id = driver.run_id
         self.birth: Birth | None = None
         self.fingerprint = ""  # of the machine under which it goes on, where that is another
-        self.retry_at: float | None = None
         self.answers: dict[int, str] = {}
         self.heard: set[int] = set()  # words from outside, by number
         self.unwritten: list[Entry] = []
@@ -82,19 +78,11 @@ class Flight(Shell):
         entries = self.part.recalled(self.driver, entries)
         self.take(self.driver.recover(entries, self.clock.now()))
 
-    def go_on(self, upgrade: Upgrade, entries: Sequence[Entry]) -> bool:
-        """Take the run up under a new version, if it may; else it is left for the old one."""
-        machine = self.driver.machine
-        note = carried_over(upgrade, machine, entries, self.clock.now())
-        if note is None:
-            self.released = True
-            self.retry_at = self.clock.now() + _AGAIN
-            self.written = len(entries)
-            return False
-        self.fingerprint = machine.fingerprint
+    def go_on(self, note: Entry, entries: Sequence[Entry]) -> None:
+        """Take the run up under a new version: a note says so, before anything else is written."""
+        self.fingerprint = self.driver.machine.fingerprint
         self.unwritten.append(note)
         self.resume([*entries, note])
-        return True
 
     def take(self, told: tuple[list[Entry], list[Command]]) -> None:
         """Keep for the next commit; timers are nobody else's business and are set at once."""
@@ -258,6 +246,4 @@ class Flight(Shell):
 
     def next_due(self) -> float | None:
         """When somebody has to take it up again: when the next timer rings."""
-        if self.retry_at is not None:
-            return self.retry_at
         return min(self.timers.values()) if self.timers else None
