@@ -516,5 +516,6 @@ class DecisionPendingError(JournalError):
     def __str__(self) -> str:
         return (
             f"'{self.word}' is stored for run '{self.run_id}', and nobody has acted on it yet\n"
-            "  It will be heard as soon as an orchestrator that knows the saga has the run."
+            "  It is heard as soon as an orchestrator that knows the saga has the run, which may "
+            "still refuse it: `saga-fsm runs show`, or show(), says what became of it."
         )

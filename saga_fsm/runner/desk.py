@@ -191,7 +191,7 @@ class Desk:
                 keep(future, changed)
         if later := [one for one in decided if one[2] > flight.appends]:
             self._decided[run_id] = later
-        if flight.dirty:
+        if flight.dirty or flight.deaf:
             return
         if flight.released:
             self._drop(flight)
@@ -224,7 +224,11 @@ class Desk:
         return announce
 
     def _announced(self, flight: Flight) -> Callable[[Any, BaseException | None], None]:
+        turns = flight.turns
+
         def announced(_: Any, error: BaseException | None) -> None:
+            if flight.gone or flight.turns != turns:
+                return  # it went on in the meantime: of its next rest is told again
             if isinstance(error, StoreUnavailableError):
                 # Nobody was told: it could not be read what there is to tell.
                 flight.announcing = False

@@ -15,7 +15,7 @@ from typing import Any
 from saga_fsm.definition import Rejected
 from saga_fsm.errors import NoTransitionError
 from saga_fsm.machine import Refused, Status
-from saga_fsm.ports import Append, Birth, Clock, Entry
+from saga_fsm.ports import Append, Birth, Clock, Entry, Word
 from saga_fsm.runner.commands import Command, Invoke, Leg, TimerKey, Wake
 from saga_fsm.runner.driver import Driver
 from saga_fsm.runner.roster import Part
@@ -63,6 +63,9 @@ class Flight(Shell):
         # It is not ours any more; it is to be given back; those who wait know that it rests;
         # ``on_rest`` has been called, and before that, is being called.
         self.gone = self.released = self.told = self.announced = self.announcing = False
+        # Words that were said before it was taken are not heard yet: it is not given up before.
+        self.deaf = False
+        self.turns = 0  # how often it has moved: ``on_rest`` is told of one rest, and not the next
         self._changed = changed
         self._timers: list[tuple[TimerKey, float]] = []
 
@@ -89,7 +92,11 @@ class Flight(Shell):
         entries, commands = told
         if entries:
             self.unwritten += self.part.written(entries)
-            self.released = self.announced = self.announcing = False
+            self.released = False
+            # A note moves nothing: of the same rest nobody is told twice.
+            if not all(entry.event.startswith("#") for entry in entries):
+                self.announced = self.announcing = False
+                self.turns += 1
         for command in commands:
             if isinstance(command, Wake):
                 self.carry_out([command])
@@ -99,6 +106,17 @@ class Flight(Shell):
                 self.held.append(command)
         if entries or commands:
             self.mark()
+
+    def refuse(self, word: Word, why: str) -> None:
+        """Keep, in the run and for people, that a word from outside cannot be true."""
+        kind, _, rest = word.word.partition("(")
+        step = rest[:-1].partition(",")[0]
+        data = {"word": word.word, "by": word.by, "note": word.note, "why": why}
+        event = f"#refused({kind} {step})" if step else f"#refused({kind})"
+        self.unwritten += self.part.written([Entry(event, self.clock.now(), data)])
+        who = f" by {word.by}" if word.by else ""
+        extra = {"run_id": self.run_id, "saga": self.driver.machine.name}
+        logger.warning("run %s: %s%s is refused: %s", self.run_id, word.word, who, why, extra=extra)
 
     def mark(self) -> None:
         """There is something to write."""

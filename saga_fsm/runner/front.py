@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeAlias
 
+import attrs
+
 from saga_fsm.codec import Codec
 from saga_fsm.definition import Saga
 from saga_fsm.errors import MachineChangedError, SagaError, UnknownRunError
@@ -17,7 +19,7 @@ from saga_fsm.machine import Status
 from saga_fsm.ports import Birth, Clock, Run, Store, Upgrade, Word
 from saga_fsm.runner.desk import Asked, Desk
 from saga_fsm.runner.engine import Engine, Options
-from saga_fsm.runner.house import House
+from saga_fsm.runner.house import YES, House
 from saga_fsm.runner.outcome import Outcome
 from saga_fsm.runner.roster import Roster
 from saga_fsm.runner.shell import SYSTEM_CLOCK
@@ -204,12 +206,14 @@ class Front:
 
     def show(self, run_id: str) -> Run:
         """
-        How a run stands, as it is stored.
+        How a run stands, as it is stored; with the words to it that are open, or were refused.
 
         Raises:
             UnknownRunError: there is none.
         """
-        return self._found(run_id)
+        run = self._found(run_id)
+        words = tuple(word for word in self.journal.words(run_id) if word.answer != YES)
+        return attrs.evolve(run, words=words)
 
     def runs(
         self,

@@ -35,7 +35,7 @@ logger = logging.getLogger("saga_fsm")
 _PARK = 60.0  # seconds: a run that has slept, and will sleep, longer is given back
 _CLAIM = 100  # runs taken at once: recovery streams
 _AGAIN = 60.0  # seconds until runs that may not go on here are looked at again
-_YES, _NO, _ERROR = "yes", "no", "error: "
+YES, NO, ERROR = "yes", "no", "error: "
 
 
 class House:
@@ -58,6 +58,8 @@ class House:
         self._seen: dict[tuple[str, str], set[str]] = {}
         self._barred: dict[tuple[str, str], float] = {}
         self._giving_up: list[Append] = []
+        # Runs that were taken, and have not heard what was said to them before.
+        self._deaf: list[Flight] = []
         self._beat_at = time.monotonic() + engine.options.lease / 3
         self._poll_at = time.monotonic()
         engine.house = self
@@ -66,6 +68,7 @@ class House:
         """Take every run that is due; how many there were."""
         try:
             taken = 0
+            self._desk.hurry = True
             while True:
                 found, gone_on = self._claim()
                 taken += gone_on
@@ -109,9 +112,14 @@ class House:
         self._poll_at = now if more else now + engine.options.poll
         for word in engine.store.posted(engine.owner):
             self._said(word)
+        deaf, self._deaf = self._deaf, []
+        for flight in deaf:
+            flight.deaf = False
+            flight.mark()
         unannounced, self._desk.unannounced = self._desk.unannounced, []
         for flight in unannounced:
-            self._desk.rested(flight)
+            if not flight.gone and flight.driver.resting and not flight.announcing:
+                self._desk.rested(flight)
         self._hear_answers()
         self._look(
             {
@@ -169,6 +177,9 @@ class House:
         else:
             engine.guarded(flight, self._begin, flight, claim)
         # One that rests has only a word to hear, or is to be told of.
+        flight.announced = claim.by_word and flight.driver.resting
+        flight.deaf = True
+        self._deaf.append(flight)
         flight.mark()
         return True
 
@@ -220,9 +231,11 @@ class House:
             value = flight.part.scribe.read(_read_as(word.word), word.data)
             changed = flight.decide(word.word, value, word.by, word.note)
         except Exception as error:  # noqa: BLE001 - who asked is told
-            flight.answers[word.number] = f"{_ERROR}{told(error)}"
+            flight.answers[word.number] = f"{ERROR}{told(error)}"
+            # Who asked may be gone: the run itself tells.
+            flight.refuse(word, str(error) if isinstance(error, SagaError) else repr(error))
         else:
-            flight.answers[word.number] = _YES if changed else _NO
+            flight.answers[word.number] = YES if changed else NO
         flight.mark()
 
     def _hear_answers(self) -> None:
@@ -234,10 +247,10 @@ class House:
                 self._hear_nothing(run_id)
                 continue
             del self._desk.posted[number]
-            if answer is not None and answer.startswith(_ERROR):
-                fail(future, raised(answer.removeprefix(_ERROR)))
+            if answer is not None and answer.startswith(ERROR):
+                fail(future, raised(answer.removeprefix(ERROR)))
             else:
-                keep(future, answer == _YES)
+                keep(future, answer == YES)
 
     def _hear_nothing(self, run_id: str) -> None:
         """Nobody answers for a run: of one that no version here can take, its callers are told."""
