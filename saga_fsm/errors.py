@@ -420,18 +420,38 @@ class LeaseLostError(JournalError):
 
 @attrs.define(auto_exc=True, kw_only=True)
 class MachineChangedError(JournalError):
-    """A stored run was started under another machine."""
+    """
+    A stored run was started under another machine.
+
+    Args:
+        run_id: the run.
+        saga: name of its saga.
+        stored: fingerprint of the machine under which it is stored.
+        current: of those that are here.
+        reason: why the upgrade that there is does not take it; empty when there is none.
+    """
 
     run_id: str
     saga: str
     stored: str
     current: str
+    reason: str = ""
 
     def __str__(self) -> str:
-        return (
+        fact = (
             f"run '{self.run_id}' of saga '{self.saga}' began under machine {self.stored}, "
-            f"this one is {self.current}\n"
-            "  A run ends under the machine that it began with: keep the old definition until then."
+            f"this one is {self.current}"
+        )
+        beside = "Orchestrator(new, old, ...), under which it ends"
+        if self.reason:
+            return (
+                f"{fact}, and it may not go on there: {self.reason}\n"
+                f"  Give the old version beside the new one: {beside}."
+            )
+        return (
+            f"{fact}\n"
+            "  Give upgrades=[diff(old, new)], by which it goes on where that is proven, or the "
+            f"old version beside the new one: {beside}."
         )
 
 
@@ -496,5 +516,6 @@ class DecisionPendingError(JournalError):
     def __str__(self) -> str:
         return (
             f"'{self.word}' is stored for run '{self.run_id}', and nobody has acted on it yet\n"
-            "  It will be heard as soon as an orchestrator that knows the saga has the run."
+            "  It is heard as soon as an orchestrator that knows the saga has the run, which may "
+            "still refuse it: `saga-fsm runs show`, or show(), says what became of it."
         )

@@ -18,6 +18,7 @@ CREATE TABLE saga_runs (
     fence INTEGER NOT NULL,              -- how often the run was taken; an append names it
     owner TEXT NOT NULL,                 -- '' when nobody has it
     due DOUBLE PRECISION,                -- when somebody has to take it; NULL when only a word moves it
+    spoken DOUBLE PRECISION,             -- when a word came, since the run was taken; NULL when none has
     mark BIGINT NOT NULL                 -- of who wrote last
 ) WITH (fillfactor = 70);
 
