@@ -264,7 +264,14 @@ def _lacking(explored: Explored, needs: Needs) -> Iterable[Finding]:
     """
     if explored.interrupted or not (explored.breaches or not explored.complete):
         return ()
-    return () if needs.promised_whole and not explored.breaches else needs.shown.values()
+    if needs.promised_whole and not explored.breaches:
+        return ()
+    return (*needs.shown.values(), *map(_not_decided, needs.undecided))
+
+
+def _not_decided(step: str) -> Finding:
+    message = f"what the participant of '{step}' must promise is not decided: too many states"
+    return Finding("not decided", "info", step, message)
 
 
 def _bounded(layout: Layout, bounds: Bounds) -> Iterator[str]:
