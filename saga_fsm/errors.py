@@ -290,13 +290,13 @@ class NoTransitionError(SagaError):
 
 @attrs.define(auto_exc=True, kw_only=True)
 class PropertyViolationError(SagaError):
-    """The checker found a run that breaks a rule; ``path`` is the shortest one."""
+    """The checker found a run that breaks a rule: the message tells it, ``path`` is it."""
 
     message: str
     path: Any = None
 
     def __str__(self) -> str:
-        return self.message if self.path is None else f"{self.message}\n{self.path}"
+        return self.message
 
 
 @attrs.define(auto_exc=True, kw_only=True)
