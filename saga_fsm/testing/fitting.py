@@ -93,6 +93,8 @@ def honest(fault: Fault, visit: Visit) -> bool:
     """Whether it can be true: nobody refuses what has landed, and no operator says what is not."""
     if visit.kind == "operator":
         return fault in visit.words
+    if fault is Fault.BAD_VALUE:
+        return visit.spoilable
     return not (fault is Fault.REJECT and visit.landed)
 
 
