@@ -28,6 +28,7 @@ from saga_fsm.machine import (
 from saga_fsm.machine import _alphabet as a
 from saga_fsm.runner.commands import Leg
 from saga_fsm.runner.outcome import Cause
+from saga_fsm.runner.owed import OPERATORS
 
 
 KINDS: dict[type, str] = {
@@ -45,7 +46,6 @@ ENDS: dict[str, frozenset[str]] = {
     "expand": frozenset({"items", "chooser_failed"}),
 }
 _TURNED = a.TURNED_BACK | {a.SCOPE_COMPENSATED}
-_OPERATORS = frozenset({"stuck", "compensation_failed", "whole_failed", "alarm"})
 _FAILURES = {
     "rejected": "rejected",
     "absent": "rejected",
@@ -167,7 +167,7 @@ class Facts:
             self.items[path] = data
         elif kind == "chose" and path.endswith("/@given"):
             self.inputs[path.removesuffix("/@given")] = data
-        elif kind == "retry" and before[path] in _OPERATORS:
+        elif kind == "retry" and before[path] in OPERATORS:
             # An operator's retry is a new leg: its policy begins again, its numbers go on.
             for asks in ("call", "query", "compensate"):
                 self.spent[asks, path] = self.attempts.get((asks, path), 0)

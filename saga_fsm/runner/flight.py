@@ -18,6 +18,7 @@ from saga_fsm.machine import Refused, Status
 from saga_fsm.ports import Append, Birth, Clock, Entry, Word
 from saga_fsm.runner.commands import Command, Invoke, Leg, TimerKey, Wake
 from saga_fsm.runner.driver import Driver
+from saga_fsm.runner.owed import owed
 from saga_fsm.runner.roster import Part
 from saga_fsm.runner.shell import Shell
 
@@ -215,7 +216,7 @@ class Flight(Shell):
         status = driver.facts.state.status
         unresolved: dict[str, str] = {}
         if status is Status.STUCK:
-            unresolved = driver.machine.unresolved(driver.facts.state)
+            unresolved = owed(driver.machine, driver.facts.state)
         append = Append(
             self.run_id,
             self.unwritten,
