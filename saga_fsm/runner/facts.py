@@ -46,6 +46,7 @@ ENDS: dict[str, frozenset[str]] = {
     "expand": frozenset({"items", "chooser_failed"}),
 }
 _TURNED = a.TURNED_BACK | {a.SCOPE_COMPENSATED}
+_ASKED = frozenset({"querying", "query_waiting"})
 _FAILURES = {
     "rejected": "rejected",
     "absent": "rejected",
@@ -172,7 +173,7 @@ class Facts:
             for asks in ("call", "query", "compensate"):
                 self.spent[asks, path] = self.attempts.get((asks, path), 0)
         elif kind in _FAILURES:
-            self._fail(kind, path, data)
+            self._fail(kind, path, data, asked=before[path] in _ASKED if path else False)
 
     # ------------------------------------------------------------------ why it turned back
 
@@ -183,10 +184,11 @@ class Facts:
         if self.cause is not None:
             self.cause = attrs.evolve(self.cause, exception=None)
 
-    def _fail(self, kind: str, path: str, data: Any) -> None:
+    def _fail(self, kind: str, path: str, data: Any, *, asked: bool) -> None:
         if isinstance(data, Transient) and data.after is not None:
             self.after[path] = data.after
-        if isinstance(data, BaseException):
+        # What a query says is not what has happened: the action's own error stays the cause.
+        if isinstance(data, BaseException) and not (asked and path in self._errors):
             self._errors[path] = (str(data), data)
         message, error = self._errors.get(path, ("", None))
         self._failures.append(Cause(path, _FAILURES[kind], message, error))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from saga_fsm.runner.shell import Shell
 
 
 logger = logging.getLogger("saga_fsm")
+
+_UNKNOWN = frozenset({"unknown", "chooser_failed"})
 
 
 class Flight(Shell):
@@ -124,6 +127,26 @@ class Flight(Shell):
         if not self.dirty:
             self.dirty = True
             self._changed(self)
+
+    def settle(self, leg: Leg, value: Any, error: BaseException | None) -> None:
+        """Let the driver decide what an answer means; people hear what an unknown outcome was."""
+        events = self.driver.facts.events
+        before = len(events)
+        super().settle(leg, value, error)
+        # The first event is that of the answer; none came of one that was decided before.
+        if isinstance(error, Exception | CancelledError) and len(events) > before:
+            if events[before].kind not in _UNKNOWN:
+                return
+            kind, path, attempt = leg
+            logger.warning(
+                "run %s: attempt %d to %s '%s' raised what it has not declared: unknown",
+                self.run_id,
+                attempt,
+                kind,
+                path,
+                exc_info=error,
+                extra={"run_id": self.run_id, "saga": self.driver.machine.name, "step": path},
+            )
 
     def interrupted(self, error: BaseException) -> None:
         """An action has raised what ends programs: the outcome is unknown, and this one goes on."""

@@ -151,7 +151,9 @@ class TestRefused:
             with pytest.raises(SystemExit):
                 main(["runs", "show", "r", "--journal", url, *more])
         text, _, told = capsys.readouterr().out.rpartition("\n{")
-        assert "said: resolve(a,done) by ada (by phone); refused: run r of saga 'stuck' is in" in text
+        assert (
+            "said: resolve(a,done) by ada (by phone); refused: run r of saga 'stuck' is in" in text
+        )
         assert "said: cancel by bob; open: nobody has heard it yet" in text
         words = json.loads("{" + told)["words"]
         assert [word["word"] for word in words] == ["resolve(a,done)", "cancel"]
