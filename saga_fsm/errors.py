@@ -261,13 +261,24 @@ class NoResultError(SagaError, LookupError):
 
 @attrs.define(auto_exc=True, kw_only=True)
 class NoTransitionError(SagaError):
-    """An event that this state does not accept."""
+    """
+    An event that this state does not accept.
+
+    Args:
+        saga: name of the saga.
+        state: in which it is.
+        event: what was said.
+        accepted: what it accepts.
+        run_id: the run; empty for a machine alone.
+        after: of an operator's word: the steps that have to be decided about before this one.
+    """
 
     saga: str
     state: str
     event: str
     accepted: tuple[str, ...] = ()
     run_id: str = ""
+    after: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         run = f"run {self.run_id} of saga" if self.run_id else "saga"
@@ -279,6 +290,11 @@ class NoTransitionError(SagaError):
 
     def _cause(self) -> str:
         word = self.event.partition("(")[0]
+        if self.after:
+            step = self.event.partition("(")[2].rstrip(")").partition(",")[0]
+            return (
+                f"'{step}' is only asked for after {_listed(self.after)}: decide about that first."
+            )
         if word in _OPERATORS:
             return "An operator can decide about a step only while the run is stuck on it."
         if not self.accepted:

@@ -15,6 +15,8 @@ from saga_fsm.cli.target import load, load_named
 
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from saga_fsm.ports import Entry, Run, Store, Word
 
 _SCHEMA = 1
@@ -103,8 +105,10 @@ def show(*, run_id: str, url: str, redact: tuple[str, ...], as_json: bool) -> in
         return 0
     click.echo(_line(run))
     click.echo(f"  machine {run.fingerprint}; owner {run.owner or 'nobody'}")
+    after = _after(run, entries)
     for path, what in run.unresolved.items():
-        click.echo(f"  owed: {what} {path}")
+        before = ", ".join(after.get(path, ()))
+        click.echo(f"  owed: {what} {path}{f' (after {before})' if before else ''}")
     for word in words:
         click.echo(_word(word))
     for entry, data in zip(entries, hidden, strict=True):
@@ -319,6 +323,16 @@ def _line(run: Run) -> str:
     if run.unresolved:
         text += f"  owes {', '.join(f'{what} {path}' for path, what in run.unresolved.items())}"
     return text
+
+
+def _after(run: Run, entries: Sequence[Entry]) -> dict[str, list[str]]:
+    """What of a stuck run has to be decided before what: by the alert with which it got stuck."""
+    alerts = [entry.data for entry in entries if entry.event == "#alert(stuck)"]
+    if run.status.value != "stuck" or not alerts:
+        return {}
+    told = json.loads(alerts[-1]) if isinstance(alerts[-1], str) else alerts[-1]
+    found: dict[str, list[str]] = told.get("after", {})
+    return found
 
 
 def _answer(word: Word) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,11 +19,14 @@ from saga_fsm.machine import Refused, Status
 from saga_fsm.ports import Append, Birth, Clock, Entry, Word
 from saga_fsm.runner.commands import Command, Invoke, Leg, TimerKey, Wake
 from saga_fsm.runner.driver import Driver
+from saga_fsm.runner.owed import owed
 from saga_fsm.runner.roster import Part
 from saga_fsm.runner.shell import Shell
 
 
 logger = logging.getLogger("saga_fsm")
+
+_UNKNOWN = frozenset({"unknown", "chooser_failed"})
 
 
 class Flight(Shell):
@@ -124,6 +128,26 @@ class Flight(Shell):
             self.dirty = True
             self._changed(self)
 
+    def settle(self, leg: Leg, value: Any, error: BaseException | None) -> None:
+        """Let the driver decide what an answer means; people hear what an unknown outcome was."""
+        events = self.driver.facts.events
+        before = len(events)
+        super().settle(leg, value, error)
+        # The first event is that of the answer; none came of one that was decided before.
+        if isinstance(error, Exception | CancelledError) and len(events) > before:
+            if events[before].kind not in _UNKNOWN:
+                return
+            kind, path, attempt = leg
+            logger.warning(
+                "run %s: attempt %d to %s '%s' raised what it has not declared: unknown",
+                self.run_id,
+                attempt,
+                kind,
+                path,
+                exc_info=error,
+                extra={"run_id": self.run_id, "saga": self.driver.machine.name, "step": path},
+            )
+
     def interrupted(self, error: BaseException) -> None:
         """An action has raised what ends programs: the outcome is unknown, and this one goes on."""
         logger.error(
@@ -215,7 +239,7 @@ class Flight(Shell):
         status = driver.facts.state.status
         unresolved: dict[str, str] = {}
         if status is Status.STUCK:
-            unresolved = driver.machine.unresolved(driver.facts.state)
+            unresolved = owed(driver.machine, driver.facts.state)
         append = Append(
             self.run_id,
             self.unwritten,

@@ -21,6 +21,7 @@ from saga_fsm import (
     Retry,
     Saga,
     Status,
+    parallel,
     pivot,
     step,
 )
@@ -150,7 +151,9 @@ class TestRefused:
             with pytest.raises(SystemExit):
                 main(["runs", "show", "r", "--journal", url, *more])
         text, _, told = capsys.readouterr().out.rpartition("\n{")
-        assert "said: resolve(a,done) by ada (by phone); refused: saga 'stuck' is in" in text
+        assert (
+            "said: resolve(a,done) by ada (by phone); refused: run r of saga 'stuck' is in" in text
+        )
         assert "said: cancel by bob; open: nobody has heard it yet" in text
         words = json.loads("{" + told)["words"]
         assert [word["word"] for word in words] == ["resolve(a,done)", "cancel"]
@@ -240,3 +243,52 @@ class TestNeverLost:
             carried.recover()
             until(lambda: journal.answer(number) == "no", 3.0)
             until(lambda: carried.show("r").owner == "", 3.0)
+
+
+# What was reserved is only let go when the charge is taken back.
+DOUBT = Saga(
+    "doubt",
+    step(act, name="reserve", compensate=undo),
+    step(act, name="charge", compensate=closed, compensation_retry=Retry(attempts=1)),
+    pivot(refuse, name="ship"),
+    contract=GUARDED,
+)
+NESTED = Saga(
+    "nested",
+    step(act, name="first", compensate=undo),
+    parallel(Saga("trip", *DOUBT.blocks[:2]), step(act, name="beside", compensate=undo)),
+    step(refuse, name="last", compensate=undo),
+    contract=GUARDED,
+)
+
+
+class TestOwed:
+    """What a stuck run owes."""
+
+    @pytest.mark.parametrize(
+        ("saga", "steps", "after"),
+        [
+            (DOUBT, ["charge", "reserve"], {"reserve": ["charge"]}),
+            (
+                NESTED,
+                ["trip/charge", "first", "trip/reserve"],
+                {"first": ["trip/reserve"], "trip/reserve": ["trip/charge"]},
+            ),
+        ],
+    )
+    def test_what_can_be_decided_now_comes_first(
+        self, journal: SqliteJournal, capsys: Any, saga: Any, steps: list[str], after: Any
+    ) -> None:
+        """What cannot yet says after which step: outcome, store and ``runs show`` alike."""
+        with orchestrator(journal, saga) as carried:
+            assert list(carried.run(saga, run_id="r").unresolved) == steps
+            assert list(carried.show("r").unresolved) == steps
+            with pytest.raises(NoTransitionError) as refused:
+                carried.resolve("r", step=steps[-1], as_="compensated")
+            assert list(refused.value.after) == after[steps[-1]]
+            assert f"only asked for after '{after[steps[-1]][0]}'" in str(refused.value)
+        with pytest.raises(SystemExit):
+            main(["runs", "show", "r", "--journal", f"sqlite:///{journal.path}"])
+        shown = capsys.readouterr().out
+        for path, before in after.items():
+            assert f"owed: compensate {path} (after {', '.join(before)})" in shown

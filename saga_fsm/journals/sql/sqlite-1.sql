@@ -22,6 +22,7 @@ CREATE TABLE saga_runs (
 
 CREATE INDEX saga_runs_due ON saga_runs (owner, due) WHERE due IS NOT NULL;
 CREATE INDEX saga_runs_status ON saga_runs (status, number);
+CREATE INDEX saga_runs_saga ON saga_runs (saga, number);
 CREATE INDEX saga_runs_waiting ON saga_runs (number) WHERE waiting <> '[]';
 
 CREATE TABLE saga_entries (
