@@ -22,13 +22,11 @@ from typing import Any, Final
 
 from saga_fsm.definition import Kind
 from saga_fsm.definition.layout import lay_out
-from saga_fsm.testing.case import Case, Ran
+from saga_fsm.testing.case import Case, Ran, further, longer
 from saga_fsm.testing.coverage import RowCoverage, untakable
-from saga_fsm.testing.fitting import fitting
-from saga_fsm.testing.plan import EACH, Fault, FaultPlan, Injection
+from saga_fsm.testing.plan import FaultPlan, Injection
 from saga_fsm.testing.results import Exploration, Failure
 from saga_fsm.testing.shrinking import shrunk
-from saga_fsm.testing.stage import Visit
 
 
 __all__ = ["Search"]
@@ -85,7 +83,8 @@ class Search:
             if self._enough():
                 self.complete = False
                 return
-            for visit, fault, each in _further(ran):
+            for more in further(ran):
+                visit, fault, each = more
                 edge = (visit.site, fault, each)
                 # What lasts meets all the states after it anyway.
                 if ((visit.near if each else visit.key), *edge) in seen:
@@ -93,7 +92,7 @@ class Search:
                 queue = later if (visit.near, *edge) in seen else first
                 # More than can be run need not be remembered.
                 if queue is first or len(later) < self.max_runs:
-                    queue.append(_with(plan, visit, fault, each=each))
+                    queue.append(longer(plan, more))
                 seen.add((visit.key, *edge))
                 seen.add((visit.near, *edge))
 
@@ -113,7 +112,8 @@ class Search:
 
     def _longer(self, plan: FaultPlan, ran: Ran, seen: set[Hashable]) -> Iterator[FaultPlan]:
         """Plans with one fault more, but for those that were begun from the very same moment."""
-        for visit, fault, each in _further(ran):
+        for more in further(ran):
+            visit, fault, each = more
             if visit.whole is not None:
                 self.compared = True
                 moment = (len(plan), visit.whole, visit.site, fault, each)
@@ -121,7 +121,7 @@ class Search:
                     self.pruned += 1
                     continue
                 seen.add(moment)
-            yield _with(plan, visit, fault, each=each)
+            yield longer(plan, more)
 
     def deeper(self, count: int, seed: int) -> None:
         """Draw so many plans of any number of faults; the same seed draws the same."""
@@ -197,14 +197,3 @@ class Search:
         self.fired.update(one.fault.value for one in done.plan if one not in done.unfired)
         if done.reason and done.reason not in self.failures:
             self.failures[done.reason] = shrunk(self.case, done)
-
-
-def _further(ran: Ran) -> Iterator[tuple[Visit, Fault, bool]]:
-    """What else may go wrong where a run came to, and whether it lasts from then on."""
-    return (
-        (visit, fault, each) for visit in ran.further for fault, each in fitting(visit, ran.stage)
-    )
-
-
-def _with(plan: FaultPlan, visit: Visit, fault: Fault, *, each: bool) -> FaultPlan:
-    return plan.and_then(Injection(visit.site, EACH if each else visit.number, fault))
