@@ -139,8 +139,11 @@ class AsyncOrchestrator(Front):
     ) -> Outcome[Any]:
         """Wait for a run's rest, whoever carries it out; ``TimeoutError`` when it takes longer."""
         self._loop.join()
-        async with asyncio.timeout(timeout):
-            return await asyncio.wrap_future(self._watched(run_id))
+        try:
+            async with asyncio.timeout(timeout):
+                return await asyncio.wrap_future(self._watched(run_id))
+        except TimeoutError:
+            raise await self._off(self._not_yet, run_id, timeout) from None
 
     async def drain(
         self,
@@ -151,8 +154,11 @@ class AsyncOrchestrator(Front):
         self._loop.join()
         future: Future[None] = Future()
         self._ready().tell(self._desk.drain, future)
-        async with asyncio.timeout(timeout):
-            await asyncio.wrap_future(future)
+        try:
+            async with asyncio.timeout(timeout):
+                await asyncio.wrap_future(future)
+        except TimeoutError:
+            raise self._undrained(timeout) from None
 
     async def recover(self) -> int:
         """Take up every run whose owner is gone; how many. It is also done by itself."""
@@ -174,7 +180,7 @@ class AsyncOrchestrator(Front):
     async def runs(  # type: ignore[override]
         self,
         *,
-        status: Status | None = None,
+        status: Status | str | None = None,
         saga: AnySaga | str | None = None,
         waiting: Any = None,
         limit: int | None = 100,

@@ -127,10 +127,14 @@ class Orchestrator(Front):
         Wait for a run's rest, whoever carries it out.
 
         Raises:
-            TimeoutError: it does not rest yet; the run goes on.
+            TimeoutError: it does not rest yet, and how it stands; the run goes on.
+            MachineChangedError: it goes on under no version that is here.
             UnknownRunError: there is none.
         """
-        return _within(self._watched(run_id), timeout)
+        try:
+            return _within(self._watched(run_id), timeout)
+        except TimeoutError:
+            raise self._not_yet(run_id, timeout) from None
 
     def drain(self, *, timeout: float | None = None) -> None:
         """
@@ -141,7 +145,10 @@ class Orchestrator(Front):
         """
         future: Future[None] = Future()
         self._ready().tell(self._desk.drain, future)
-        _within(future, timeout)
+        try:
+            _within(future, timeout)
+        except TimeoutError:
+            raise self._undrained(timeout) from None
 
     def recover(self) -> int:
         """Take up every run whose owner is gone; how many. It is also done by itself."""

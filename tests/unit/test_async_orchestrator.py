@@ -110,8 +110,10 @@ def test_cancelling_who_waits_cancels_the_wait(go) -> None:
         waiter.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiter
-        with pytest.raises(TimeoutError):
+        with pytest.raises(TimeoutError, match=r"run 'r' .* it waits for the answer of 'ask'"):
             await orchestrator.wait("r", timeout=0.05)
+        with pytest.raises(TimeoutError, match="still in flight"):
+            await orchestrator.drain(timeout=0.05)
         assert await orchestrator.deliver("r", "ask", "yes", by="ada")
         assert (await orchestrator.wait("r")).results == {"ask": "yes"}
         assert not await orchestrator.cancel("r")
