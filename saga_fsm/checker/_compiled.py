@@ -13,6 +13,7 @@ from saga_fsm.checker import _kernels
 from saga_fsm.checker._arrays import Cores, Found, Ints, Tables
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._cores import rarest, state_of
+from saga_fsm.checker._narrowed import narrowed
 from saga_fsm.checker._packed import Batch, Packing
 from saga_fsm.checker._search import LIVELOCK, TELL, Explored, finished
 from saga_fsm.checker._traces import Breach, trace
@@ -49,7 +50,7 @@ class _Compiled:
     """One search: what the loops need, room for what they find, and what it means."""
 
     def __init__(self, network: Network, bounds: Bounds, progress: Progress | None) -> None:
-        self.network = network
+        self.network = network = narrowed(network)
         self.bounds = bounds
         self.progress = progress
         size = sum(not field.name.startswith("~") for field in network.fields)

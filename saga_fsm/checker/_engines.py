@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 import attrs
 
 from saga_fsm.checker._bounds import Bounds
+from saga_fsm.checker._narrowed import narrowed
 from saga_fsm.checker._search import Explored, search
 from saga_fsm.checker._smaller import explore_smaller
 from saga_fsm.definition.layout import Layout
@@ -169,7 +170,8 @@ def _beyond(scouted: Explored, progress: Progress) -> Progress:
 def _scout(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
     if subject.keeping is not None:
         return subject.keeping.scout(subject.network, bounds, progress)
-    return search(subject.network, limit=bounds.limit, memory=bounds.memory, progress=progress)
+    network = narrowed(subject.network)
+    return search(network, limit=bounds.limit, memory=bounds.memory, progress=progress)
 
 
 def _explicit(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
