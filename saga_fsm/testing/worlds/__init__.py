@@ -13,6 +13,7 @@ from __future__ import annotations
 from saga_fsm.testing.worlds._comparing import NotComparableError
 from saga_fsm.testing.worlds._http_entry import http
 from saga_fsm.testing.worlds._memory import memory
+from saga_fsm.testing.worlds._postgres_entry import postgres
 from saga_fsm.testing.worlds._sqlite import sqlite
 from saga_fsm.testing.worlds._wire import Exchanges, Wire
 from saga_fsm.testing.worlds._worlds import Worlds, reused, snapshot_of
@@ -25,6 +26,7 @@ __all__ = [
     "Worlds",
     "http",
     "memory",
+    "postgres",
     "reused",
     "snapshot_of",
     "sqlite",
