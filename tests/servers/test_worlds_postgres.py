@@ -12,9 +12,10 @@ import pytest
 from saga_fsm import GUARDED, Saga, Status, step
 from saga_fsm.errors import SagaError
 from saga_fsm.guard import Guard
+from saga_fsm.journals.postgres import PostgresJournal
 from saga_fsm.testing import explore_faults, replay
+from saga_fsm.testing.worlds import killed, snapshot_of
 from saga_fsm.testing.worlds import postgres as postgres_world
-from saga_fsm.testing.worlds import snapshot_of
 from saga_fsm.testing.worlds import sqlite as sqlite_world
 from saga_fsm.testing.worlds._psycopg_connection import KeptConnection
 from tests.sql_shops import SAGA, SCHEMA, Forgetful, SqlShop
@@ -191,6 +192,21 @@ def test_a_transaction_that_a_step_left_open_is_told(postgres_url: str) -> None:
         with pytest.raises(SagaError, match="left a connection with a transaction open"):
             shops()
         forgotten.rollback()
+
+
+@pytest.mark.parametrize("by", ["template", "truncate"])
+def test_processes_that_are_really_killed(postgres_url: str, by: Any) -> None:
+    """The world on a server outlives them, and so may the journal."""
+    more = {"tables": ALL} if by == "truncate" else {}
+    with postgres_world(UrlShop, postgres_url, schema=SCHEMA, by=by, **more) as shops:
+        done = killed(
+            SAGA,
+            "reserve@0=crash_after ship@0=crash_before",
+            world=shops,
+            journal=lambda: PostgresJournal(postgres_url),
+        )
+        assert (done.reason, done.kills) == ("", 2)
+        assert done.outcome.status is Status.COMPLETED
 
 
 def test_first_rows_of_any_shape_are_put_back(postgres_url: str) -> None:

@@ -137,6 +137,10 @@ class ByRollback(_PostgresWorlds[W]):
 class _Committing(_PostgresWorlds[W]):
     """Worlds whose steps commit indeed, on connections of ours or of their own."""
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.outside = self._give == "url"
+
     def _connect(self) -> None:
         if self._give != "url":
             self.connection = psycopg.connect(self.url, **self._options)
