@@ -150,7 +150,7 @@ class _Compiled:
             self.depth += 1
             level = self.counts[0]
             while start < level:
-                chunk = min(start + _CHUNK, level)
+                chunk = min(start + self.bounds.chunk(self.counts[0], _CHUNK), level)
                 while start < chunk:
                     start = self._expand(start, chunk)
                 if not self._go_on(start):

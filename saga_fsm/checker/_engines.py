@@ -10,6 +10,7 @@ import attrs
 
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._search import Explored, search
+from saga_fsm.checker._smaller import explore_smaller
 from saga_fsm.definition.layout import Layout
 from saga_fsm.ports import Progress
 from saga_fsm.product import UP, Network
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 # More states than this are searched faster whole levels at a time.
 _SCOUTED = 20_000
+# Of a table with so many commands that many are but the beginning: a tenth shows what is near.
+_LARGE = 600
+# Among so many states a shorter run is looked for than a smaller instance has shown.
+_SHORTER = 200_000
 # More than this take long enough to ask first whether the saga can be put together.
 _WHOLE = 1_000_000
 
@@ -74,29 +79,55 @@ def explore(subject: Subject, engine: str, bounds: Bounds, progress: Progress | 
 
 def _auto(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
     """
-    Scout first; then whole levels at once; what is too much for that is put together.
+    Scout first, then smaller instances; then whole levels at once; then the saga is put together.
 
     What cannot be put together is taken as sets of states, as far as these stay small.
     """
-    near = attrs.evolve(bounds, limit=min(bounds.limit, _SCOUTED))
+    large = subject.keeping is None and len(subject.network.commands) > _LARGE
+    near = attrs.evolve(bounds, limit=min(bounds.limit, _SCOUTED // 10 if large else _SCOUTED))
     found = _scout(subject, near, progress)
     if found.complete or found.interrupted or near.limit == bounds.limit:
         return found
     if found.breaches:
         return attrs.evolve(found, short_of="found")
     later = None if progress is None else _beyond(found, progress)
+    smaller = _smaller(subject, found, bounds, later)
+    if smaller.interrupted or smaller.breaches:
+        return smaller
+    return _whole(subject, bounds, later)
+
+
+def _whole(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    """Whole levels at once, as far as these are not too many; then other ways, and then all."""
     far = attrs.evolve(bounds, limit=min(bounds.limit, _WHOLE))
-    found = _explicit(subject, far, later)
+    found = _explicit(subject, far, progress)
     if found.complete or found.interrupted or found.breaches or far.limit == bounds.limit:
         return found
     composed = _compose(subject, bounds, progress)
     if composed.complete or composed.breaches:
         return composed
-    by_sets = _sets(subject, bounds, later)
+    by_sets = _sets(subject, bounds, progress)
     said = (*composed.reductions, *by_sets.reductions)
     if by_sets.complete or by_sets.interrupted or by_sets.breaches:
         return attrs.evolve(by_sets, reductions=said)
-    return attrs.evolve(_explicit(subject, bounds, later), reductions=said)
+    return attrs.evolve(_explicit(subject, bounds, progress), reductions=said)
+
+
+def _smaller(
+    subject: Subject, scouted: Explored, bounds: Bounds, progress: Progress | None
+) -> Explored:
+    """What smaller instances show; where a shorter run may be near, what whole levels show."""
+    if subject.keeping is not None:
+        # Properties are asked of the whole graph.
+        return _NOTHING
+    # The level that was begun last was not looked at to its end.
+    clear = max((scouted.depth or 0) - 3, 0)
+    found = explore_smaller(subject.network, bounds, clear=clear)
+    if found.interrupted or not found.breaches or any(one.shortest for one in found.breaches):
+        return found
+    near = attrs.evolve(bounds, limit=min(bounds.limit, _SHORTER))
+    whole = _explicit(subject, near, progress)
+    return whole if whole.complete or whole.interrupted or whole.breaches else found
 
 
 def _sets(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:

@@ -23,6 +23,8 @@ from saga_fsm.product import Network
 
 # So many states are looked at together: larger arrays leave the caches.
 _CHUNK = 1 << 16
+# Fewer take as long: near the limit no fewer than these.
+_LEAST = 1 << 6
 
 
 def explore(network: Network, bounds: Bounds, *, progress: Progress | None = None) -> Explored:
@@ -83,12 +85,13 @@ class Exploring:
             # Levels, the last and empty one included, as the specification counts them.
             self.depth += 1
             end = self.numbering.size
-            for begin in range(start, end, _CHUNK):
-                self._expand(begin, min(begin + _CHUNK, end))
-                if not self._go_on(min(begin + _CHUNK, end)):
+            while start < end:
+                chunk = self.bounds.chunk(self.numbering.size, _CHUNK, least=_LEAST)
+                begin, start = start, min(start + chunk, end)
+                self._expand(begin, start)
+                if not self._go_on(start):
                     self.depth += self.numbering.size > end
                     return False
-            start = end
         return True
 
     def _expand(self, begin: int, end: int) -> None:

@@ -15,7 +15,9 @@ from saga_fsm.cli.target import load, load_named
 
 
 if TYPE_CHECKING:
-    from saga_fsm.ports import Entry, Run, Store
+    from collections.abc import Sequence
+
+    from saga_fsm.ports import Entry, Run, Store, Word
 
 _SCHEMA = 1
 _STATUSES = ["new", "running", "compensating", "completed", "compensated", "stuck"]
@@ -86,18 +88,29 @@ def show(*, run_id: str, url: str, redact: tuple[str, ...], as_json: bool) -> in
     store = opened(url)
     run = _found(store, run_id)
     entries = store.read(run_id)
+    # Those that moved it are among its entries.
+    words = [word for word in store.words(run_id) if word.answer != "yes"]
     hidden = [redacted(entry.data, set(redact)) for entry in entries]
     if as_json:
         told = [
             {"event": entry.event, "at": entry.at, "data": data}
             for entry, data in zip(entries, hidden, strict=True)
         ]
-        click.echo(json.dumps({"schema": _SCHEMA, "run": shown_run(run), "entries": told}))
+        said = [
+            {"word": one.word, "by": one.by, "note": one.note, "at": one.at, "answer": _answer(one)}
+            for one in words
+        ]
+        facts = {"run": shown_run(run), "entries": told, "words": said}
+        click.echo(json.dumps({"schema": _SCHEMA, **facts}))
         return 0
     click.echo(_line(run))
     click.echo(f"  machine {run.fingerprint}; owner {run.owner or 'nobody'}")
+    after = _after(run, entries)
     for path, what in run.unresolved.items():
-        click.echo(f"  owed: {what} {path}")
+        before = ", ".join(after.get(path, ()))
+        click.echo(f"  owed: {what} {path}{f' (after {before})' if before else ''}")
+    for word in words:
+        click.echo(_word(word))
     for entry, data in zip(entries, hidden, strict=True):
         click.echo(_entry(entry, data))
     return 0
@@ -310,6 +323,33 @@ def _line(run: Run) -> str:
     if run.unresolved:
         text += f"  owes {', '.join(f'{what} {path}' for path, what in run.unresolved.items())}"
     return text
+
+
+def _after(run: Run, entries: Sequence[Entry]) -> dict[str, list[str]]:
+    """What of a stuck run has to be decided before what: by the alert with which it got stuck."""
+    alerts = [entry.data for entry in entries if entry.event == "#alert(stuck)"]
+    if run.status.value != "stuck" or not alerts:
+        return {}
+    told = json.loads(alerts[-1]) if isinstance(alerts[-1], str) else alerts[-1]
+    found: dict[str, list[str]] = told.get("after", {})
+    return found
+
+
+def _answer(word: Word) -> str:
+    """What became of a word that has not moved its run, in one line."""
+    from saga_fsm.runner.house import ERROR, raised
+
+    if word.answer is None:
+        return "open: nobody has heard it yet"
+    if not word.answer.startswith(ERROR):
+        return "unchanged: it was decided before"
+    return f"refused: {str(raised(word.answer.removeprefix(ERROR))).splitlines()[0]}"
+
+
+def _word(word: Word) -> str:
+    who = f" by {word.by}" if word.by else ""
+    why = f" ({word.note})" if word.note else ""
+    return f"  said: {word.word}{who}{why}; {_answer(word)}"
 
 
 def _entry(entry: Entry, data: Any) -> str:

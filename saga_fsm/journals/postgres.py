@@ -334,6 +334,11 @@ class PostgresJournal:
         rows = self._rows("answer", number=number)
         return rows[0][0] if rows else None
 
+    def words(self, run_id: str) -> list[Word]:
+        """All words to a run with what became of them, in the order of their coming."""
+        holdable(run_id)
+        return [Word(*row) for row in self._rows("words", run_id=run_id)]
+
     # ------------------------------------------------------------------ keeping house
 
     def prune(self, before: float, *, saga: str | None = None) -> int:
@@ -385,7 +390,7 @@ class PostgresJournal:
 
 
 def _claim(row: tuple[Any, ...]) -> Claim:
-    return Claim(run_of(row), row[10], row[11])
+    return Claim(run_of(row), row[10], row[11], row[14])
 
 
 def _still(

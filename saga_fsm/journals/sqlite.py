@@ -219,7 +219,9 @@ class SqliteJournal:
             for row in rows:
                 db.execute(_SQL["taken"], (owner, now, row[0]))
             db.execute(_SQL["bury"], (now,))
-        return [Claim(run_of((*row[:9], owner)), row[10] + 1, row[11]) for row in rows]
+        return [
+            Claim(run_of((*row[:9], owner)), row[10] + 1, row[11], bool(row[12])) for row in rows
+        ]
 
     def beat(self, owner: str, lease: float) -> None:
         """Say that an owner lives: what it has is its own for so many seconds more."""
@@ -312,6 +314,12 @@ class SqliteJournal:
         with self._reading() as db:
             row = db.execute(_SQL["answer"], (number,)).fetchone()
         return None if row is None else row[0]
+
+    def words(self, run_id: str) -> list[Word]:
+        """All words to a run with what became of them, in the order of their coming."""
+        holdable(run_id)
+        with self._reading() as db:
+            return [Word(*row) for row in db.execute(_SQL["words"], (run_id,))]
 
     # ------------------------------------------------------------------ keeping house
 

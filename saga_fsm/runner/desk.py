@@ -17,6 +17,7 @@ import attrs
 from saga_fsm.errors import (
     ConcurrentAppendError,
     LeaseLostError,
+    MachineChangedError,
     RunConflictError,
     SagaError,
     StoreUnavailableError,
@@ -67,7 +68,7 @@ class Desk:
         self._born: dict[str, list[Asked]] = {}
         self.watched: dict[str, list[Future[Outcome[Any]]]] = {}
         self._decided: dict[str, list[tuple[Future[bool], bool, int]]] = {}
-        self.posted: dict[int, Future[bool]] = {}
+        self.posted: dict[int, tuple[str, Future[bool]]] = {}
         self._spoilt: dict[str, BaseException] = {}
         self.drained: list[Future[None]] = []
         self.unannounced: list[Flight] = []
@@ -131,7 +132,7 @@ class Desk:
         except Exception as error:  # noqa: BLE001 - who asked is told
             fail(future, error)
             return
-        self.posted[number] = future
+        self.posted[number] = word.run_id, future
         self.hurry = True
 
     def attach(self, asked: Asked) -> None:
@@ -168,7 +169,8 @@ class Desk:
         """Nobody will hear any more what they wait for."""
         for asked in [*self.queued, *(one for many in self._born.values() for one in many)]:
             asked.fail(error)
-        waiting: list[Future[Any]] = [*self.posted.values(), *self.drained]
+        waiting: list[Future[Any]] = [*self.drained]
+        waiting += [future for _, future in self.posted.values()]
         waiting += [future for many in self.watched.values() for future in many]
         waiting += [future for many in self._decided.values() for future, _, _ in many]
         for future in waiting:
@@ -189,7 +191,7 @@ class Desk:
                 keep(future, changed)
         if later := [one for one in decided if one[2] > flight.appends]:
             self._decided[run_id] = later
-        if flight.dirty:
+        if flight.dirty or flight.deaf:
             return
         if flight.released:
             self._drop(flight)
@@ -222,7 +224,11 @@ class Desk:
         return announce
 
     def _announced(self, flight: Flight) -> Callable[[Any, BaseException | None], None]:
+        turns = flight.turns
+
         def announced(_: Any, error: BaseException | None) -> None:
+            if flight.gone or flight.turns != turns:
+                return  # it went on in the meantime: of its next rest is told again
             if isinstance(error, StoreUnavailableError):
                 # Nobody was told: it could not be read what there is to tell.
                 flight.announcing = False
@@ -261,6 +267,13 @@ class Desk:
             for future in self.watched.pop(run_id, ()):
                 fail(future, error)
 
+    def stranded(self, run_id: str, error: MachineChangedError) -> None:
+        """A run goes on under no version that is here: who waits for it is told; words stay."""
+        for future in self.watched.pop(run_id, ()):
+            fail(future, error)
+        for number in [n for n, (one, _) in self.posted.items() if one == run_id]:
+            fail(self.posted.pop(number)[1], error)
+
     def _attach(self, asked: Asked) -> None:
         """The id is taken: the same run, if it is the same saga and input."""
         try:
@@ -272,9 +285,9 @@ class Desk:
             self._born[asked.run_id].append(asked)
             return
         run, digest = found
-        engine = self._engine
         try:
             same = digest == asked.digest or self._same_input(asked)
+            changed = self._stranding(run)
         except StoreUnavailableError as error:
             asked.fail(error)
             return
@@ -284,8 +297,8 @@ class Desk:
         elif not same:
             message = "was started with another input"
             asked.fail(RunConflictError(run_id=asked.run_id, message=message))
-        elif engine.roster.of(run.saga, run.fingerprint) is None:
-            asked.fail(engine.roster.changed(run))
+        elif changed is not None:
+            asked.fail(changed)
         else:
             keep(asked.stored, None)
             if asked.rest is not None:
@@ -300,14 +313,21 @@ class Desk:
         header = asked.part.scribe.read("start", first[0].data)
         return bool(header["input"] == asked.input)
 
+    def _stranding(self, run: Run) -> MachineChangedError | None:
+        """Why a run goes on under no version that is here."""
+        roster = self._engine.roster
+        known = roster.former(run) is None
+        return roster.stranding(run, () if known else self._engine.store.read(run.run_id))
+
     def outcome(self, run: Run | None, run_id: str) -> Outcome[Any]:
         """How a stored run ended, or how it stands."""
         engine = self._engine
         if run is None:
             raise UnknownRunError(run_id=run_id)
-        part = engine.roster.of(run.saga, run.fingerprint)
-        if part is None:
-            raise engine.roster.changed(run)
+        if (changed := self._stranding(run)) is not None:
+            raise changed
+        part = engine.roster.former(run) or engine.roster.of(run.saga, run.fingerprint)
+        assert part is not None  # noqa: S101 - it is not stranded
         driver = Driver(
             part.saga,
             input=None,

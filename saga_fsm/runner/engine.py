@@ -318,9 +318,13 @@ class Engine:
                 self._lost(flight, lost)
 
     def _append(self, flight: Flight) -> Append:
-        if flight.released:
+        if flight.released and not flight.deaf:
             return flight.append("", flight.next_due())
-        if flight.driver.resting and (self.options.on_rest is None or flight.announced):
+        if (
+            not flight.deaf
+            and flight.driver.resting
+            and (self.options.on_rest is None or flight.announced)
+        ):
             return flight.append("", None)
         return flight.append(self.owner, None)
 

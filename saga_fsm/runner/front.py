@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeAlias
 
+import attrs
+
 from saga_fsm.codec import Codec
 from saga_fsm.definition import Saga
 from saga_fsm.errors import MachineChangedError, SagaError, UnknownRunError
@@ -17,7 +19,7 @@ from saga_fsm.machine import Status
 from saga_fsm.ports import Birth, Clock, Run, Store, Upgrade, Word
 from saga_fsm.runner.desk import Asked, Desk
 from saga_fsm.runner.engine import Engine, Options
-from saga_fsm.runner.house import House
+from saga_fsm.runner.house import YES, House
 from saga_fsm.runner.outcome import Outcome
 from saga_fsm.runner.roster import Roster
 from saga_fsm.runner.shell import SYSTEM_CLOCK
@@ -25,6 +27,7 @@ from saga_fsm.runner.shell import SYSTEM_CLOCK
 
 AnySaga: TypeAlias = Saga[Any, Any, Any]
 
+_PAGE = 100  # runs whose entries are read at once
 GRACE = 30.0  # seconds that a close waits for what is in flight
 
 
@@ -179,28 +182,38 @@ class Front:
         """
         Runs of these sagas that wait for a version which is not here: each with both fingerprints.
 
-        They go on in an orchestrator that is given that version, or its ``diff`` as an upgrade.
+        They go on in an orchestrator that is given that version, or its ``diff`` as an upgrade. Of
+        those that an upgrade does not take, ``reason`` says why.
 
         Args:
             limit: at most so many of each saga and status are looked at, the newest first.
         """
         statuses = (Status.NEW, Status.RUNNING, Status.COMPENSATING, Status.STUCK)
-        return [
-            self._roster.changed(run)
+        runs = [
+            run
             for name in self._roster.names
             for status in statuses
             for run in self.journal.list_runs(saga=name, status=status, limit=limit)
-            if self._roster.of(run.saga, run.fingerprint) is None
+            if (run.saga, run.fingerprint) not in self._roster
         ]
+        found: list[MachineChangedError] = []
+        for start in range(0, len(runs), _PAGE):
+            page = runs[start : start + _PAGE]
+            stored = self.journal.read_many([run.run_id for run in page])
+            errors = map(self._roster.stranding, page, stored)
+            found += [error for error in errors if error is not None]
+        return found
 
     def show(self, run_id: str) -> Run:
         """
-        How a run stands, as it is stored.
+        How a run stands, as it is stored; with the words to it that are open, or were refused.
 
         Raises:
             UnknownRunError: there is none.
         """
-        return self._found(run_id)
+        run = self._found(run_id)
+        words = tuple(word for word in self.journal.words(run_id) if word.answer != YES)
+        return attrs.evolve(run, words=words)
 
     def runs(
         self,

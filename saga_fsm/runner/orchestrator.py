@@ -176,13 +176,38 @@ class Orchestrator(Front):
     def deliver(
         self, run_id: str, step: Any, result: Any = None, *, by: str = "", note: str = ""
     ) -> bool:
-        """The answer of a pending step; False when it was decided before."""
+        """
+        The answer of a pending step.
+
+        It counts from the step's start, also before the step has returned ``PENDING``; of several
+        the first. A run that has not come to the step refuses it.
+
+        Args:
+            run_id: the run.
+            step: the step, by its value, name or path.
+            result: its result.
+            by: who says so; kept.
+            note: why; kept.
+
+        Returns:
+            False when the step was decided before.
+
+        Raises:
+            NoTransitionError: the step has not started; nothing was written.
+            DecisionPendingError: it is stored, and nobody has heard it yet; who does may still
+                refuse it: ``show`` tells, and the run's entry ``#refused``.
+        """
         return self._decided(run_id, "deliver", step=step, value=result, by=by, note=note)
 
     def reject(
         self, run_id: str, step: Any, reason: str = "", *, by: str = "", note: str = ""
     ) -> bool:
-        """The refusal of a pending step; False when it was decided before."""
+        """
+        The refusal of a pending step: as ``deliver``.
+
+        Returns:
+            False when the step was decided before.
+        """
         return self._decided(run_id, "reject", step=step, by=by, note=note or reason)
 
     def _decided(self, run_id: str, word: str, **said: Any) -> bool:

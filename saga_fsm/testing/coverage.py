@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,8 +12,8 @@ from saga_fsm.definition.layout import ROOT, lay_out
 from saga_fsm.machine import Codes, Machine, Row
 
 
-# States of machine and participants: half a second.
-_SEARCHED = 20_000
+# States of machine and participants: some seconds at most, and most sagas have far fewer.
+_SEARCHED = 1_000_000
 _NO_DEADLINE = "the saga has no deadline"
 
 
@@ -27,7 +27,8 @@ class RowCoverage:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self.taken: set[int] = set()
+        #: How many runs have taken each row.
+        self.taken: Counter[int] = Counter()
         self._inputs: dict[str, list[int]] = {}
         # Per automaton and code: the internal rows that a write of it may have enabled.
         self._internal: dict[tuple[int, int], list[int]] = {}
@@ -38,31 +39,35 @@ class RowCoverage:
             for v, allowed in row.guard:
                 for code in allowed:
                     self._internal.setdefault((v, code), []).append(number)
-        self._known: set[tuple[Codes, str]] = set()
+        self._known: dict[tuple[Codes, str], frozenset[int]] = {}
 
     def add(self, events: Iterable[str]) -> None:
         """Take a run's events from the start, and count the rows that they take."""
         state = self.machine.initial
+        taken: set[int] = set()
         for event in events:
             move = self.machine.step(state, event)
-            if (state.codes, event) not in self._known:
-                self._known.add((state.codes, event))
-                if move.ignored is None:
-                    self._take(state.codes, event)
+            rows = self._known.get((state.codes, event))
+            if rows is None:
+                rows = frozenset() if move.ignored else self._rows(state.codes, event)
+                self._known[state.codes, event] = rows
+            taken |= rows
             state = move.state
+        self.taken.update(taken)
 
-    def _take(self, codes: Codes, event: str) -> None:
+    def _rows(self, codes: Codes, event: str) -> frozenset[int]:
         rows, now = self.machine.rows, list(codes)
         (number,) = (n for n in self._inputs[event] if _enabled(rows[n], now))
-        todo = deque([number])
+        todo, taken = deque([number]), set[int]()
         while todo:
             number = todo.popleft()
             if not _enabled(rows[number], now):
                 continue
-            self.taken.add(number)
+            taken.add(number)
             for v, code in rows[number].update:
                 now[v] = code
                 todo.extend(self._internal.get((v, code), ()))
+        return frozenset(taken)
 
     def missed(self) -> list[str]:
         """The rows that were not taken, as the table writes them."""

@@ -49,8 +49,15 @@ class EffectLog:
     def __init__(self, layout: Layout, after: Mapping[str, Sequence[str]] | None = None) -> None:
         self.performed: list[Performed] = []
         self.out_of_order: list[str] = []
+        #: Steps that took an action whose key they had refused before.
+        self.forgetful: list[str] = []
+        #: Which promises a call has put to the test: the step's path and the promise.
+        self.tested: set[tuple[str, str]] = set()
         self._layout = layout
         self._marks: dict[str, int] = {}
+        self._doubtful: set[str] = set()
+        self._refused: set[str] = set()
+        self._frozen: frozenset[tuple[str, int]] | None = frozenset()
         self._wholes = [path for path, scope in layout.scopes.items() if scope.compensate]
         self._after = successors(layout) if after is None else after
 
@@ -63,12 +70,39 @@ class EffectLog:
         if error is not None:
             answer = "rejected" if isinstance(error, Rejected) else "raised"
         self.performed.append(Performed(what, path, answer, error))
+        if what == "query":
+            self.tested.add((path, "query"))
+            return
         if what == "compensation":
             self._in_order(path)
-        if error is None and what != "query":
+        else:
+            self._put_to_the_test(path, answer)
+        if error is None:
             self._mark(what, path)
 
+    def doubt(self, path: str) -> None:
+        """Note that whoever called an action cannot know for sure that it did not land."""
+        self._doubtful.add(path)
+
+    def doubtful(self, path: str) -> bool:
+        """Whether there is a reason to undo a step: it has landed, or somebody cannot know."""
+        return path in self._doubtful or self.landed(path)
+
+    def _put_to_the_test(self, path: str, answer: Answer) -> None:
+        mark = self._marks.get(path, 0)
+        if mark & _LANDED:
+            self.tested.add((path, "idempotent"))
+        elif mark & _FENCED:
+            self.tested.add((path, "fenced"))
+        if path in self._refused:
+            self.tested.add((path, "sticky"))
+            if answer == "done" and path not in self.forgetful:
+                self.forgetful.append(path)
+        if answer == "rejected" and not mark & (_LANDED | _FENCED):
+            self._refused.add(path)
+
     def _mark(self, what: What, path: str) -> None:
+        self._frozen = None
         mark = self._marks.get(path, 0)
         if what == "action":
             # An idempotent participant answers as before, and nothing new lands.
@@ -87,7 +121,9 @@ class EffectLog:
     @property
     def marks(self) -> frozenset[tuple[str, int]]:
         """What stands and what was undone, as one value: equal worlds have equal marks."""
-        return frozenset(self._marks.items())
+        if self._frozen is None:
+            self._frozen = frozenset(self._marks.items())
+        return self._frozen
 
     def stands(self, path: str) -> bool:
         """Whether the effect of a step stands, as far as calls can tell."""

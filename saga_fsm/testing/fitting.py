@@ -40,11 +40,28 @@ FITTING: Final[Mapping[Kindred, tuple[Fault, ...]]] = {
         Fault.LATE,
         Fault.DUPLICATE,
         *_OWNER,
+        Fault.CANCEL,
         Fault.BASE_EXCEPTION,
+        Fault.CLOCK_JUMP,
     ),
-    "query": (Fault.TRANSIENT, Fault.LOST_REQUEST, Fault.CANCEL, Fault.CRASH_BEFORE),
-    "ask": (Fault.REJECT, Fault.CANCEL, Fault.CRASH_BEFORE),
-    "answer": (Fault.REJECT, Fault.LOST_REQUEST, Fault.CANCEL, Fault.CRASH_BEFORE),
+    "query": (
+        Fault.TRANSIENT,
+        Fault.LOST_REQUEST,
+        Fault.LOST_REPLY,
+        Fault.CANCEL,
+        *_OWNER,
+        Fault.BASE_EXCEPTION,
+        Fault.CLOCK_JUMP,
+    ),
+    "ask": (Fault.REJECT, Fault.CANCEL, Fault.CRASH_BEFORE, Fault.BASE_EXCEPTION),
+    "answer": (
+        Fault.REJECT,
+        Fault.LOST_REQUEST,
+        Fault.LATE,
+        Fault.CANCEL,
+        *_OWNER,
+        Fault.CLOCK_JUMP,
+    ),
     "operator": OPERATOR,
     "journal": (Fault.LOST_REQUEST, Fault.LOST_REPLY),
     "recover": (Fault.CRASH_BEFORE,),
@@ -58,8 +75,10 @@ def fitting(visit: Visit, stage: Stage) -> Iterator[tuple[Fault, bool]]:
     for fault in FITTING[visit.kind]:
         if honest(fault, visit) and not (visit.meanwhile and fault in AROUND):
             yield fault, False
-    if visit.kind == "action" and visit.company:
+    if visit.kind in {"action", "compensation"} and visit.company:
         yield Fault.SLOW, False
+    if visit.spoilable:
+        yield Fault.BAD_VALUE, False
     if visit.meanwhile:
         return
     retry = _retry(visit, stage)
@@ -74,6 +93,8 @@ def honest(fault: Fault, visit: Visit) -> bool:
     """Whether it can be true: nobody refuses what has landed, and no operator says what is not."""
     if visit.kind == "operator":
         return fault in visit.words
+    if fault is Fault.BAD_VALUE:
+        return visit.spoilable
     return not (fault is Fault.REJECT and visit.landed)
 
 

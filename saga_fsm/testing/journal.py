@@ -19,7 +19,8 @@ class FragileJournal:
     A memory journal whose appends can fail.
 
     Args:
-        fault: asked at each append: ``LOST_REQUEST`` loses it, ``LOST_REPLY`` the confirmation.
+        fault: asked at each append: ``LOST_REQUEST`` loses it, ``LOST_REPLY`` the confirmation;
+            after ``TRANSIENT``, a locked store, it is written all the same.
     """
 
     def __init__(self, fault: Callable[[], Fault | None]) -> None:

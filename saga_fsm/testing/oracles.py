@@ -20,8 +20,27 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 _GAVE_UP = {"stuck", "compensation_failed", "whole_failed", "alarm"}
 
 
+def oracle_of(world: Any, consistent: Consistent | None) -> Consistent | None:
+    """The oracle that was given, else the world's own ``is_consistent(outcome)``, if it has one."""
+    own = getattr(world, "is_consistent", None)
+    if consistent is not None or own is None:
+        return consistent
+
+    def is_consistent(_: Any, outcome: Outcome[Any]) -> object:
+        return own(outcome)
+
+    return is_consistent
+
+
 def wrong(simulation: Simulation, consistent: Consistent | None) -> str:
-    """Give the first thing that is wrong with a run at rest, in one sentence; empty when none."""
+    """
+    Give the first thing that is wrong with a run at rest, in one sentence; empty when none.
+
+    Args:
+        simulation: the run.
+        consistent: the user's oracle; default the world's own.
+    """
+    consistent = oracle_of(simulation.world, consistent)
     return _ADDRESS.sub("0x...", next(_faults(simulation, consistent), ""))
 
 
@@ -66,6 +85,9 @@ def _effects(simulation: Simulation, outcome: Outcome[Any]) -> Iterator[str]:
     for path in log.landed_after_undo():
         if layout.steps[path].contract.fenced:
             yield f"{path} landed after its undo, though it is declared fenced"
+    for path in log.forgetful:
+        if layout.steps[path].contract.sticky:
+            yield f"{path} took what it had refused before, though it is declared sticky"
     for path in log.standing():
         told = any(path == one or path.startswith(f"{one}/") for one in outcome.unresolved)
         if outcome.status is Status.COMPENSATED:
@@ -84,7 +106,7 @@ def _effects(simulation: Simulation, outcome: Outcome[Any]) -> Iterator[str]:
 def _told(simulation: Simulation, outcome: Outcome[Any], consistent: Consistent) -> Iterator[str]:
     name = getattr(consistent, "__name__", "consistent")
     try:
-        agrees = bool(consistent(simulation.world, outcome))
+        agrees = bool(simulation.value(consistent(simulation.world, outcome)))
     except AssertionError as error:
         yield f"{name} says: {error or 'an assertion fails'}"
         return

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from saga_fsm.definition import PENDING, Context, Rejected
 from saga_fsm.definition.layout import Layout
 from saga_fsm.runner.commands import Invoke
 from saga_fsm.runner.driver import Driver, outcome_of
-from saga_fsm.runner.loop import is_awaitable
 from saga_fsm.testing.effects import EffectLog, What
 from saga_fsm.testing.plan import Fault
 from saga_fsm.testing.stage import Loop, Stage
@@ -36,12 +36,23 @@ class Participants:
         self.log = EffectLog(stage.layout, stage.after)
         #: Mistakes of the user's code where nothing was injected.
         self.mistakes: list[str] = []
+        self._stage = stage
         self._layout: Layout = stage.layout
         self._loop = loop
         self._refused: set[str] = set()
+        self._spoilt: set[tuple[str, str]] = set()
 
-    def perform(self, invoke: Invoke, *, injected: bool) -> tuple[Any, BaseException | None]:
-        """Let a call reach its participant; what it answers, or raises."""
+    def perform(
+        self, invoke: Invoke, *, injected: bool, landed: Callable[[], bool] = lambda: False
+    ) -> tuple[Any, BaseException | None]:
+        """
+        Let a call reach its participant; what it answers, or raises.
+
+        Args:
+            invoke: the call.
+            injected: something goes wrong with it: no mistake of the user's code is looked for.
+            landed: asked afterwards, whether it has had its effect whatever the function raised.
+        """
         kind, path, _ = invoke.leg
         if kind == "call" and path in self._refused:
             return None, Rejected("refused before, and remembered")
@@ -49,12 +60,24 @@ class Participants:
         what = _WHATS.get(kind)
         # What is pending has not answered: its answer is what the log sees.
         if what is not None and value is not PENDING:
-            self.log.record(what, path, error)
+            self.log.record(what, path, None if landed() else error)
+        if kind == "call" and error is not None and not self.surely_not(path, error):
+            self.log.doubt(path)
         if error is not None and not injected and self._mistaken(kind, path, error):
             self.mistakes.append(
                 f"{site_of(invoke)} raised {type(error).__name__} by itself: {error}"
             )
         return value, error
+
+    def memory(self) -> Any:
+        """What decides about later calls, beside the world itself, as a value."""
+        return self.log.marks, sorted(self._refused), sorted(self._spoilt)
+
+    def surely_not(self, path: str, error: BaseException) -> bool:
+        """Whether an exception says that an action did not land, and never will under its key."""
+        placed = self._layout.steps.get(path)
+        sticky = placed is not None and placed.contract.sticky
+        return sticky and outcome_of("call", placed, error) == "rejected"
 
     def refuse(self, invoke: Invoke) -> None:
         """A sticky participant remembers a rejection that was put into its mouth."""
@@ -62,6 +85,16 @@ class Participants:
         placed = self._layout.steps.get(path)
         if kind == "call" and placed is not None and placed.contract.sticky:
             self._refused.add(path)
+
+    def admit(self, kind: str, path: str, value: Any) -> None:
+        """Refuse the answer that a plan has spoilt, as whoever stores it would (R2)."""
+        if (kind, path) in self._spoilt:
+            self._spoilt.discard((kind, path))
+            self._stage.scribe.admit(kind, path, value)
+
+    def spoil(self, invoke: Invoke) -> None:
+        """Let an answer be None, which its annotation does not allow."""
+        self._spoilt.add(invoke.leg[:2])
 
     def made_true(self, driver: Driver, path: str, word: Fault) -> bool:
         """An operator does by hand what he says; False when it is not so and he cannot."""
@@ -83,9 +116,7 @@ class Participants:
 
     def _call(self, invoke: Invoke) -> tuple[Any, BaseException | None]:
         try:
-            value = invoke.function(*invoke.arguments)
-            if is_awaitable(value):
-                value = self._loop.wait_for(value)
+            value = self._loop.value(invoke.function(*invoke.arguments))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the driver says what it means
             # What else there is ends the whole search: Ctrl-C, ``pytest.fail``, Hypothesis' own.
             return None, error

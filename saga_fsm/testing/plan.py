@@ -62,7 +62,7 @@ OPERATOR: Final = (Fault.RETRY, Fault.COMPENSATED, Fault.DONE, Fault.NOT_LANDED)
 AROUND: Final = (Fault.CANCEL, Fault.CLOCK_JUMP)
 
 
-@attrs.frozen(order=True)
+@attrs.frozen(order=True, cache_hash=True)
 class Injection:
     """One fault at one call: ``site@number=fault``; the number ``EACH`` means each call."""
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import attrs
 
+from saga_fsm.machine import Machine
 from saga_fsm.path import Path
 from saga_fsm.runner.outcome import Outcome
 from saga_fsm.testing.effects import EffectLog
 from saga_fsm.testing.plan import FaultPlan, Injection
-from saga_fsm.testing.stage import Visit
 
 
 __all__ = ["Exploration", "Failure", "Replay"]
@@ -38,7 +38,6 @@ class Replay:
     world: Any = attrs.field(repr=False)
     log: EffectLog = attrs.field(repr=False)
     unfired: tuple[Injection, ...] = ()
-    visits: tuple[Visit, ...] = attrs.field(default=(), repr=False)
 
     @property
     def consistent(self) -> bool:
@@ -87,6 +86,12 @@ class Exploration:
         outside: rows that no plan can take, with the reason; they stand outside the share.
         fired: how often each fault was injected.
         complete: whether the tour came to its end within ``max_runs``.
+        machine: the saga's machine, whose rows are counted.
+        taken: in how many runs each row was taken, by its number in ``machine.rows``.
+        untested: promises that a step declares and that no call has put to the test, by path. To
+            test a rejection that is remembered takes an input that the participant refuses.
+        pruned: plans that were left out, since they begin at a moment that was begun from before.
+        compared: whether the world could be compared; else no plan is left out.
     """
 
     saga: str
@@ -97,31 +102,45 @@ class Exploration:
     outside: dict[str, str]
     fired: dict[str, int]
     complete: bool
+    machine: Machine = attrs.field(repr=False)
+    taken: dict[int, int] = attrs.field(repr=False)
+    untested: dict[str, tuple[str, ...]] = attrs.field(factory=dict)
+    pruned: int = 0
+    compared: bool = False
+
+    @property
+    def vacuous(self) -> bool:
+        """Whether nothing ever went wrong: then nothing was tested."""
+        return not self.fired
 
     @property
     def ok(self) -> bool:
-        """Whether no plan failed."""
-        return not self.failures
+        """Whether something went wrong, and no plan failed."""
+        return not self.failures and not self.vacuous
 
     def assert_ok(self) -> None:
         """
         Raise unless no plan failed.
 
         Raises:
-            AssertionError: with each failure and the plan that replays it.
+            AssertionError: with each failure and the plan that replays it; or nothing went wrong.
         """
         if not self.ok:
             raise AssertionError(str(self))
 
     def __str__(self) -> str:
-        verdict = "consistent" if self.ok else f"{len(self.failures)} kinds of failure"
-        tour = "" if self.complete else ", the tour was cut short"
         faults = ", ".join(f"{fault} {count}" for fault, count in sorted(self.fired.items()))
+        cut = "" if self.complete else ", the tour was cut short"
         lines = [
-            f"{self.saga}: {verdict} after {self.runs:,} runs{tour}",
+            f"{self.saga}: {self._verdict} after {self.runs:,} runs{cut}",
             f"  rows taken: {self.coverage:.1%} of those that can be; {len(self.outside)} cannot",
             f"  faults injected: {faults or 'none'}",
         ]
+        if self.pruned:
+            lines.append(f"  left out: {self.pruned:,} plans that go on as others, world and all")
+        if self.untested:
+            told = ", ".join(f"{path} {' '.join(names)}" for path, names in self.untested.items())
+            lines.append(f"  promises that no call put to the test: {told}")
         if self.missed:
             more = len(self.missed) - _SHOWN
             lines.append(f"  never taken ({len(self.missed)}):")
@@ -130,3 +149,9 @@ class Exploration:
         for failure in self.failures:
             lines.extend(["", str(failure)])
         return "\n".join(lines)
+
+    @property
+    def _verdict(self) -> str:
+        if self.failures:
+            return f"{len(self.failures)} kinds of failure"
+        return "nothing was tested, no fault was ever injected" if self.vacuous else "consistent"

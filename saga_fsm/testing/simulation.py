@@ -10,11 +10,13 @@ journal; the one that was superseded may still make its calls, and must not be a
 from __future__ import annotations
 
 import random
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from saga_fsm.definition import Kind, Rejected, Transient
+from typing_extensions import override
+
+from saga_fsm.definition import Kind
 from saga_fsm.errors import ConcurrentAppendError
 from saga_fsm.machine import Status
 from saga_fsm.runner.commands import Invoke
@@ -22,10 +24,11 @@ from saga_fsm.runner.outcome import Outcome
 from saga_fsm.runner.shell import driver_of
 from saga_fsm.testing.clock import VirtualClock
 from saga_fsm.testing.effects import EffectLog
+from saga_fsm.testing.harm import InterruptedAgainError, deliver, inflict, spoils
 from saga_fsm.testing.journal import AppendLostError, FragileJournal
 from saga_fsm.testing.participants import Participants, site_of
-from saga_fsm.testing.plan import AROUND, OPERATOR, Fault
-from saga_fsm.testing.stage import Answers, Kindred, Loop, Owner, Stage, Visit
+from saga_fsm.testing.plan import OPERATOR, Fault
+from saga_fsm.testing.stage import Answers, Kindred, Loop, Owner, Stage, Visit, Watch
 
 
 RUN_ID = "run"
@@ -36,8 +39,15 @@ _MOST_FAULTS = 200
 _YEAR = 365.0 * 24 * 3600
 
 
-class _InterruptedAgain(BaseException):
-    """What interrupts a run; the second one stops its owner at once, and another recovers."""
+class _Luck(random.Random):
+    """Luck that repeats, and knows how much of it is gone."""
+
+    drawn = 0
+
+    @override
+    def random(self) -> float:
+        self.drawn += 1
+        return super().random()
 
 
 class Simulation:
@@ -50,8 +60,8 @@ class Simulation:
         input: the saga's input.
         loop: for async actions; whoever gives it closes it.
         answers: outcomes of pending steps, by step.
-        watch: asked at each place where something may go wrong; what it answers goes wrong. At a
-            call that may be two things: what happens meanwhile, and how it is answered.
+        watch: asked at each place where something may go wrong.
+        died: told when the orchestrator dies: what nobody has committed is gone then.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only parts of one run
@@ -62,7 +72,8 @@ class Simulation:
         input: Any,  # noqa: A002 - the interface's word
         loop: Loop,
         answers: Answers | None = None,
-        watch: Callable[[Visit], Iterable[Fault]] = lambda _: (),
+        watch: Watch = lambda *_: (),
+        died: Callable[[], object] = lambda: None,
     ) -> None:
         self.stage = stage
         self.world = world
@@ -70,7 +81,9 @@ class Simulation:
         self.patience = _PATIENCE + _PATIENCE_FOR_A_ROW * len(stage.machine.rows)
         self.answers = dict(answers or {})
         self.watch = watch
+        self.died = died
         self.participants = Participants(stage, loop)
+        self.value = loop.value
         self.clock = VirtualClock()
         self.journal = FragileJournal(self._append_fault)
         #: Rules that the library itself has broken.
@@ -78,9 +91,10 @@ class Simulation:
         #: Actions and undos that somebody has sent, whether or not they arrived.
         self.made: list[tuple[Owner, Invoke]] = []
         self._injected = 0
-        self._luck = random.Random(0)  # noqa: S311 - luck that repeats
-        self._counts: Counter[str] = Counter()
-        self._late: list[tuple[Owner, Invoke]] = []
+        self._luck = _Luck(0)
+        self._counts: dict[str, int] = {}
+        #: Calls that arrive when all is over, and who has sent them.
+        self.on_the_way: list[tuple[Owner, Invoke]] = []
         self._slow: list[tuple[Invoke, Any, BaseException | None]] = []
         self.owner = self._new_owner()
 
@@ -109,7 +123,7 @@ class Simulation:
     @property
     def late(self) -> bool:
         """Whether calls of before are still on their way."""
-        return bool(self._late)
+        return bool(self.on_the_way)
 
     def begin(self) -> None:
         """Start the run."""
@@ -121,18 +135,18 @@ class Simulation:
             self.make(self.calls[0])
         elif self._slow:
             invoke, value, error = self._slow.pop(0)
-            self._guarded(lambda: self.owner.settle(invoke.leg, value, error))
+            self._guarded(lambda: self.settle(invoke, value, error))
         else:
             self._guarded(self._ring)
 
     def finish(self) -> None:
         """Let things happen until the run rests and nothing is on its way; but not for ever."""
         for _ in range(self.patience):
-            if not self.resting:
+            if self.calls or not self.resting:
                 self.once()
             elif self.late:
                 self.land_late()
-            else:
+            elif not deliver(self):
                 return
 
     def close(self) -> None:
@@ -141,17 +155,30 @@ class Simulation:
 
     def make(self, invoke: Invoke) -> None:
         """Make one call of those in flight, with what ``watch`` says goes wrong."""
-        landed = invoke.leg[0] == "call" and self.log.landed(invoke.leg[1])
         site, kind = self._place(invoke)
-        faults = self._visit(site, kind, company=self._company(), landed=landed)
+        faults = self._visit(site, kind, invoke)
         self.owner.calls.remove(invoke)
+        self._asked_for(invoke, site)
         if kind in {"action", "compensation"}:
             self.made.append((self.owner, invoke))
-        self._guarded(lambda: self._apply(invoke, faults))
+        self._guarded(lambda: inflict(self, invoke, site, faults))
+
+    def _asked_for(self, invoke: Invoke, site: str) -> None:
+        """What is called is owed by the machine, and what is undone may have landed (R11)."""
+        kind, path, _ = invoke.leg
+        facts = self.owner.driver.facts
+        if invoke.leg in facts.flight and not self.stage.owes(facts.state, kind, path):
+            self.broken.append(f"{site} is called, and the machine does not ask for it")
+        if kind != "compensate" or path not in self.stage.layout.steps:
+            return
+        # A wait that was ended is in doubt by the driver's own word.
+        doubted = any(path == one for one, _ in facts.doubted)
+        if not (doubted or self.log.doubtful(path)):
+            self.broken.append(f"{path} is undone, though it surely never landed")
 
     def land_late(self) -> None:
         """Let the oldest of the calls that are still on their way arrive."""
-        self._land(*self._late.pop(0))
+        self._land(*self.on_the_way.pop(0))
 
     def again(self, which: int) -> None:
         """Let a copy of a call that was made before arrive, by its number in ``made``."""
@@ -166,20 +193,20 @@ class Simulation:
         before, superseded = self.journal.length, owner.written != self.journal.length
         try:
             owner.settle(invoke.leg, value, error)
-        except (ConcurrentAppendError, AppendLostError, _InterruptedAgain):
+        except (ConcurrentAppendError, AppendLostError, InterruptedAgainError):
             return
         if self.journal.length != before:
             if superseded:
                 self.broken.append(f"a superseded owner wrote what came of {site_of(invoke)}")
-            self._restart()
+            self.restart()
 
     def cancel(self) -> None:
         """Cancel the run, as a user does."""
-        self._guarded(lambda: self._hear("cancel"))
+        self._guarded(lambda: self.hear("cancel"))
 
     def crash(self) -> None:
         """Let the orchestrator die and another recover its run."""
-        self._restart()
+        self.restart()
 
     def words(self, path: str) -> tuple[Fault, ...]:
         """What an operator may say about a step now, and truly."""
@@ -218,6 +245,12 @@ class Simulation:
         """Machine and participants, as one value."""
         return self.owner.driver.facts.state.codes, self.log.marks
 
+    def on_its_way(self) -> Any:
+        """What has been sent and not arrived, as a value; who sent it, and what luck is left."""
+        late = [(owner is self.owner, invoke.leg) for owner, invoke in self.on_the_way]
+        slow = [(invoke.leg, value, str(error)) for invoke, value, error in self._slow]
+        return late, slow, self._luck.drawn
+
     # ------------------------------------------------------------------ owners
 
     def _new_owner(self) -> Owner:
@@ -230,11 +263,14 @@ class Simulation:
             random=self._luck,
             answers=self.answers,
         )
+        driver.admit = self.participants.admit
         return Owner(driver, self.journal, self.clock, None)
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
         """Recover by a new owner; that one may die as well."""
         self._slow.clear()
+        self._doubt_all()
+        self.died()
         while True:
             self.owner = self._new_owner()
             try:
@@ -248,26 +284,47 @@ class Simulation:
         """Do something; an append that is lost kills the owner, and another recovers."""
         try:
             act()
-        except (AppendLostError, _InterruptedAgain):
-            self._restart()
+        except (AppendLostError, InterruptedAgainError):
+            self.restart()
 
     def _ring(self) -> None:
+        self._doubt_all()
         seconds = self.owner.until_due()
         self.clock.wait(None, seconds, busy=False)
         self.owner.ring()
 
-    def _hear(self, event: str) -> None:
+    def hear(self, event: str) -> None:
+        """Let an event come from outside."""
         self.owner.take(self.owner.driver.heard(event, self.clock.now()))
 
     def _append_fault(self) -> Fault | None:
         return next(iter(self._visit("journal", "journal")), None)
 
-    def _visit(self, site: str, kind: Kindred, **more: Any) -> list[Fault]:
-        number = self._counts[site]
+    def _visit(self, site: str, kind: Kindred, invoke: Invoke | None = None) -> Sequence[Fault]:
+        number = self._counts.get(site, 0)
         self._counts[site] = number + 1
-        faults = list(self.watch(Visit(site, number, kind, self.key(), self._near(site), **more)))
+        faults = self.watch(site, number, partial(self._look, site, number, kind, invoke))
+        if not faults:
+            return ()
+        faults = list(faults)
         self._injected += len(faults)
-        return faults if self._injected <= _MOST_FAULTS else []
+        return faults if self._injected <= _MOST_FAULTS else ()
+
+    def _look(self, site: str, number: int, kind: Kindred, invoke: Invoke | None) -> Visit:
+        landed = company = spoilable = False
+        words: tuple[Fault, ...] = ()
+        if invoke is not None:
+            company = self._company()
+            landed = invoke.leg[0] == "call" and self.log.landed(invoke.leg[1])
+            spoilable = spoils(self.world, site) or (
+                kind in {"action", "readonly"} and self.stage.typed(site)
+            )
+        elif kind == "operator":
+            words = self.words(site.removesuffix("/operator"))
+        near = self._near(site)
+        return Visit(
+            site, number, kind, self.key(), near, company, landed, spoilable=spoilable, words=words
+        )
 
     def _near(self, site: str) -> tuple[int, int, bool]:
         codes = self.owner.driver.facts.state.codes
@@ -276,7 +333,7 @@ class Simulation:
 
     def ask_operator(self, path: str) -> Fault | None:
         """What the plan lets an operator say about a step on which the run is stuck."""
-        said = self._visit(f"{path}/operator", "operator", words=self.words(path))
+        said = self._visit(f"{path}/operator", "operator")
         return next(iter(said), None)
 
     def _company(self) -> bool:
@@ -296,63 +353,32 @@ class Simulation:
             return path, "readonly" if readonly else "action"
         return site_of(invoke), "query" if kind == "query" else "compensation"
 
-    # ------------------------------------------------------------------ what goes wrong
+    # ------------------------------------------------------------------ what comes of a call
 
-    def _apply(self, invoke: Invoke, faults: list[Fault]) -> None:
-        for fault in faults:
-            if fault is Fault.CANCEL:
-                self._hear("cancel")
-            elif fault is Fault.CLOCK_JUMP:
-                self.clock.wait(None, _YEAR, busy=False)
-                self.owner.ring()
-        answer = next((fault for fault in faults if fault not in AROUND), None)
-        if answer in {Fault.REJECT, Fault.TRANSIENT, Fault.LOST_REQUEST, Fault.LATE}:
-            self._not_made(invoke, answer)
-        elif answer is Fault.CRASH_BEFORE:
-            self._restart()
-        elif answer is Fault.SECOND_OWNER:
-            self._late.extend((self.owner, one) for one in (invoke, *self.owner.calls))
-            self._restart()
-        else:
-            self._made(invoke, answer, injected=bool(faults))
-
-    def _made(self, invoke: Invoke, fault: Fault | None, *, injected: bool) -> None:
-        """The call reaches the participant; what goes wrong then."""
-        value, error = self.participants.perform(invoke, injected=injected)
-        if fault is Fault.CRASH_AFTER:
-            self._restart()
-            return
-        if fault is Fault.SLOW:
-            self._slow.append((invoke, value, error))
-            if not self.owner.calls:
-                self._ring_if_due()
-            return
-        if fault is Fault.DUPLICATE:
-            self.participants.perform(invoke, injected=True)
-            self._late.append((self.owner, invoke))
-        elif fault is Fault.LOST_REPLY:
-            error = TimeoutError("injected: the reply was lost")
-        elif fault is Fault.BASE_EXCEPTION:
-            error = _InterruptedAgain("injected")
-        elif fault is Fault.BAD_VALUE and error is None:
-            value = None
+    def settle(self, invoke: Invoke, value: Any, error: BaseException | None) -> None:
+        """Tell the owner how a call was answered; what that leaves open is noted."""
+        kind, path, _ = invoke.leg
+        if kind == "call" and error is not None and not self.participants.surely_not(path, error):
+            self.log.doubt(path)
         self.owner.settle(invoke.leg, value, error)
 
-    def _ring_if_due(self) -> None:
-        if any(key[0] != "deadline" for key in self.owner.timers):
+    def answer_later(self, invoke: Invoke, value: Any, error: BaseException | None) -> None:
+        """Let whatever else is in flight or due come before this answer."""
+        self._slow.append((invoke, value, error))
+        if not self.owner.calls and any(key[0] != "deadline" for key in self.owner.timers):
             self._ring()
 
-    def _not_made(self, invoke: Invoke, fault: Fault | None) -> None:
-        """Nothing reaches the participant now."""
-        error: BaseException = TimeoutError("injected: no answer")
-        if fault is Fault.LATE:
-            self._late.append((self.owner, invoke))
-        elif fault is Fault.TRANSIENT:
-            error = Transient("injected: fails for now")
-        elif fault is Fault.REJECT:
-            error = Rejected("injected: refused")
-            self.participants.refuse(invoke)
-        self.owner.settle(invoke.leg, None, error)
+    def jump(self) -> None:
+        """Let a year pass."""
+        self._doubt_all()
+        self.clock.wait(None, _YEAR, busy=False)
+        self.owner.ring()
+
+    def _doubt_all(self) -> None:
+        """Of no call that is in flight anybody will know the answer."""
+        for kind, path, _ in self.owner.driver.facts.flight:
+            if kind == "call":
+                self.log.doubt(path)
 
 
 def _event(path: str, word: Fault) -> str:

@@ -60,14 +60,13 @@ def state_machine_test(
         check_saga(saga)
     made: Any = saga
     ready = Stage.of(saga) if isinstance(saga, Saga) else None
-    oracle = consistent or getattr(world, "is_consistent", None)
 
     class SagaMachine(_Attack):
         @initialize(given=inputs)
         def start(self, given: Any) -> None:
             self.world = None if world is None else world()
             stage = ready or Stage.of(made(self.world))
-            self.begin(stage, given, answers, oracle)
+            self.begin(stage, given, answers, consistent)
 
     SagaMachine.__name__ = SagaMachine.__qualname__ = f"{_named(saga)} under faults"
     case: type[TestCase] = SagaMachine.TestCase
@@ -100,13 +99,15 @@ class _Attack(RuleBasedStateMachine):
         )
         self.simulation.begin()
 
-    def _goes_wrong(self, visit: Visit) -> list[Fault]:
-        if visit.kind == "journal":
+    def _goes_wrong(self, site: str, _: int, look: Callable[[], Visit]) -> list[Fault]:
+        if site == "journal":
             lost, self.append = self.append, None
             return [] if lost is None else [lost]
         fault, self.wanted = self.wanted, None
-        fits = {one for one, _ in fitting(visit, self.simulation.stage)}
-        return [] if fault is None or fault not in fits else [fault]
+        if fault is None:
+            return []
+        fits = {one for one, _ in fitting(look(), self.simulation.stage)}
+        return [fault] if fault in fits else []
 
     @precondition(lambda self: self.simulation.calls)
     @rule(which=st.integers(0, 7), fault=st.none() | st.sampled_from(_CALLS))

@@ -56,10 +56,11 @@ def test_nothing_is_found_where_nothing_is_planted():
     assert explore_faults(saga, world=Shop, max_faults=0, max_runs=MOST_RUNS).ok
 
 
-def test_a_rejection_taken_as_unknown_is_only_slower():
-    """The null compensation costs nothing: no bug, and none is reported."""
+def test_a_rejection_taken_as_unknown_is_found():
+    """What was refused for sure is undone: harmless here, and still not what was promised."""
     result = planted(to("rejected(b)", "b", a.UNKNOWN), *BLOCKS)
-    assert result.ok, result
+    assert [str(failure.plan) for failure in result.failures] == ["b@0=reject"]
+    assert result.failures[0].reason == "b is undone, though it surely never landed"
 
 
 def test_a_pivot_that_can_be_cancelled_is_found():

@@ -741,6 +741,72 @@ class TestValues:
             orchestrator(journal, saga)
 
 
+class TestUnknown:
+    """What a step raises that it did not declare."""
+
+    def test_each_attempt_is_told_of_with_its_traceback(
+        self, journal: SqliteJournal, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Once each, as a warning; what is declared is no news, nor an answer that came late."""
+
+        def cut(ctx) -> None:
+            raise ConnectionResetError("the line was cut")
+
+        def busy(ctx) -> None:
+            raise Transient("busy") if ctx.attempt == 1 else Rejected("no")
+
+        twice = Retry(attempts=2, wait_initial=0.01)
+        saga = Saga(
+            "cut",
+            step(busy, name="busy", compensate=undo, retry=twice, contract=GUARDED),
+        )
+        other = Saga("other", step(cut, compensate=undo, retry=twice, contract=GUARDED))
+        chosen = Saga("chosen", choice(cut, yes=held("one"), otherwise=held("two")))
+        with caplog.at_level("WARNING"), orchestrator(journal, saga, other, chosen) as carried:
+            for one in (saga, other, chosen):
+                assert carried.run(one, run_id=one.name).status is Status.COMPENSATED
+        told = [record for record in caplog.records if record.exc_info]
+        assert [record.getMessage().partition(" raised")[0] for record in told] == [
+            "run other: attempt 1 to call 'cut'",
+            "run other: attempt 2 to call 'cut'",
+            "run chosen: attempt 1 to decide 'cut'",
+        ]
+        assert all(record.exc_info[1].args == ("the line was cut",) for record in told)  # type: ignore[index, union-attr]
+        assert {record.name for record in told} == {"saga_fsm"}
+
+    def test_the_cause_is_what_the_action_raised_and_not_its_query(
+        self, journal: SqliteJournal
+    ) -> None:
+        """In memory, in the orchestrator, and when it is read again."""
+
+        def cut(ctx) -> None:
+            raise ConnectionResetError("the line was cut")
+
+        def ask(ctx) -> None:
+            if ctx.attempt == 1:
+                raise OSError("nobody is there")
+            raise Rejected("never heard of it")
+
+        saga = Saga(
+            "asked",
+            step(
+                cut,
+                compensate=undo,
+                query=ask,
+                retry=Retry(attempts=2, wait_initial=0.01),
+                contract=GUARDED,
+            ),
+        )
+        with orchestrator(journal, saga) as carried:
+            outcomes = [run(saga), carried.run(saga, run_id="r")]
+        with orchestrator(journal, saga) as again:
+            outcomes.append(again.wait("r", timeout=5))
+        for outcome in outcomes:
+            assert outcome.cause is not None
+            assert outcome.cause.message == "the line was cut"
+        assert isinstance(outcomes[0].cause.exception, ConnectionResetError)  # type: ignore[union-attr]
+
+
 class TestForgetting:
     """What is over costs nothing."""
 
