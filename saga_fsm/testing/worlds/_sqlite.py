@@ -170,6 +170,7 @@ class _ByTemplate(_SqliteWorlds[W]):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
+        self.outside = self._give == "path"
         quick = _QUICK if _QUICK.is_dir() else None
         folder = tempfile.TemporaryDirectory(prefix="saga_fsm_world_", dir=quick)
         self._ended = weakref.finalize(self, folder.cleanup)

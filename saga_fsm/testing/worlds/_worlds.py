@@ -27,6 +27,9 @@ class Worlds(Generic[W]):
         make: from what the world is given (a connection, a path, a client) to the world.
     """
 
+    #: Whether it lives on when the process dies that acts on it.
+    outside = False
+
     def __init__(self, make: Callable[..., W]) -> None:
         self._make = make
         self._world: W | None = None
