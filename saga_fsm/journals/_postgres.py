@@ -83,16 +83,23 @@ def shown_as(facts: dict[str, Any]) -> str:
     return f"postgresql://{','.join(places)}/{facts.get('dbname') or ''}"
 
 
-def make_tables(connection: Connection, shown: str) -> None:
+def make_tables(connection: Connection, shown: str, *, create: bool) -> None:
     """
     Make the tables of a journal, or bring them to this version.
 
     Raises:
-        StoreBrokenError: they are of a newer one.
+        StoreBrokenError: they are of a newer one, or are not there and are not to be made.
     """
     scripts = versions("postgres")
-    if _version(connection, shown, len(scripts)) == len(scripts):
+    version = _version(connection, shown, len(scripts))
+    if version == len(scripts):
         return
+    if not (version or create):
+        raise StoreBrokenError(
+            store=shown,
+            message="it holds no runs: there are no tables of saga_fsm in it",
+            remedy="Give the database of a journal; an orchestrator or 'run --journal' makes one.",
+        )
     with connection.transaction():
         # Two that come at once: the second finds what the first has made.
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

@@ -56,6 +56,8 @@ class PostgresJournal:
     Args:
         conninfo: ``postgresql://user:password@host:port/database`` or ``key=value`` pairs, as libpq
             takes them. Its tables are made if they are not there; all names begin with ``saga_``.
+        create: whether the tables are made where they are not; else that is an error, and nothing
+            is written.
         patience: seconds in which a database that cannot be reached may come back, and to wait
             for a lock that another session holds.
         connections: at most so many for all but appending, which has one of its own.
@@ -74,6 +76,7 @@ class PostgresJournal:
         self,
         conninfo: str,
         *,
+        create: bool = True,
         patience: float = 10.0,
         connections: int = 8,
         now: Callable[[], float] | None = None,
@@ -93,7 +96,7 @@ class PostgresJournal:
         self._lock = threading.Lock()
         self._place: tuple[Any, ...] | None = None  # of the database, once somebody asks
         try:
-            self._others.ask(lambda db, _: make_tables(db, self.shown))
+            self._others.ask(lambda db, _: make_tables(db, self.shown, create=create))
         except BaseException:
             self._others.close()
             raise
