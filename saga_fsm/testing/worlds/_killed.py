@@ -34,7 +34,7 @@ from saga_fsm.testing.effects import EffectLog
 from saga_fsm.testing.oracles import Consistent, wrong
 from saga_fsm.testing.plan import Fault, FaultPlan, Injection
 from saga_fsm.testing.simulation import RUN_ID
-from saga_fsm.testing.stage import Answers, Stage
+from saga_fsm.testing.stage import Answers, Loop, Stage
 from saga_fsm.testing.worlds._mortal import MortalShell, Record, deadly
 from saga_fsm.testing.worlds._worlds import Worlds
 
@@ -223,6 +223,11 @@ class _Remains:
         """How it ended."""
         outcome: Outcome[Any] = self.owner.driver.outcome()
         return outcome
+
+    def value(self, given: Any) -> Any:
+        """What an oracle says, awaited where it is async."""
+        with contextlib.closing(Loop()) as loop:
+            return loop.value(given)
 
 
 def _judged(run: _Run, kills: int, consistent: Consistent | None) -> Killed:

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from typing_extensions import override
 
 from saga_fsm.errors import SagaError
-from saga_fsm.testing.worlds._comparing import frozen
+from saga_fsm.testing.worlds._comparing import NotComparableError, frozen
 from saga_fsm.testing.worlds._engine import engine_on
 from saga_fsm.testing.worlds._psycopg_connection import KeptConnection, positions
 from saga_fsm.testing.worlds._rows import postgres_digest
@@ -126,8 +126,12 @@ class ByRollback(_PostgresWorlds[W]):
 
     @override
     def _digest(self) -> str:
-        # What is not committed counts too: the next call of a step would see it.
-        return digest_of(self.connection, self._ignore)
+        # Where something is not committed, a crash would show another world.
+        if self.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            raise NotComparableError("a transaction is open")
+        digest = digest_of(self.connection, self._ignore)
+        self.connection.rollback()
+        return digest
 
     @override
     def close(self) -> None:
@@ -221,7 +225,7 @@ class ByTruncation(_Committing[W]):
                 f" SELECT {columns} FROM {kept}"
             )
         empty = f"TRUNCATE {', '.join(self._tables)} CASCADE"
-        return "; ".join([empty, *fill, positions(connection)])
+        return "; ".join(filter(None, [empty, *fill, positions(connection)]))
 
     @override
     def reset(self) -> None:

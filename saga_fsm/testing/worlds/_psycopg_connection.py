@@ -27,8 +27,9 @@ __all__ = ["KeptConnection", "positions"]
 
 _FINE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 _BACK = f"ROLLBACK TO {SAVEPOINT}"
-# One stands always: what was released is set anew when the next transaction begins.
-_ANEW = f"RELEASE {SAVEPOINT}; SAVEPOINT {SAVEPOINT}"
+# Those of transactions that were committed stay below: nobody goes back to them, and to release
+# each would cost a journey.
+_ANEW = f"SAVEPOINT {SAVEPOINT}"
 _DEFERRED = """
 SELECT string_agg(format('%I.%I', n.nspname, c.conname), ', ')
 FROM pg_constraint AS c JOIN pg_namespace AS n ON n.oid = c.connamespace
@@ -83,7 +84,8 @@ class KeptConnection(psycopg.Connection[Any]):
         """Begin the outer transaction: from here on everything can be taken back."""
         self.commit()
         self._deferred = self._one(_DEFERRED)
-        self._again = f"ROLLBACK; {positions(self)}; BEGIN; SAVEPOINT {SAVEPOINT}"
+        back = ["ROLLBACK", positions(self), "BEGIN", f"SAVEPOINT {SAVEPOINT}"]
+        self._again = "; ".join(filter(None, back))
         self.rollback()
         self.raw(f"BEGIN; SAVEPOINT {SAVEPOINT}")
         self._kept = self._fresh = True
@@ -267,7 +269,7 @@ class KeptConnection(psycopg.Connection[Any]):
 
 
 def positions(connection: psycopg.Connection[Any]) -> str:
-    """Give the statement that puts all sequences to where they are now."""
+    """Give the statement that puts all sequences to where they are now; empty without any."""
     with psycopg.Cursor(connection) as cursor:
         row = cursor.execute(_SEQUENCES.encode()).fetchone()
-    return str(row[0] if row and row[0] else "SELECT 1")
+    return str(row[0] or "") if row else ""
