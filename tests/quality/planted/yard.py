@@ -12,7 +12,7 @@ from saga_fsm.journals.memory import MemoryJournal
 from saga_fsm.runner.commands import Invoke, Leg, Wake
 from saga_fsm.runner.driver import Driver
 from tests.quality.planted import Planted, SagaFactory, Where
-from tests.quality.planted.scene import SEVERAL, World, settled
+from tests.quality.planted.scene import SEVERAL, World, awaited, settled
 
 
 BARE = Contract(sticky=True, fenced=True)
@@ -223,7 +223,8 @@ class Hand:
         elif word == "late":
             assert self.late is not None
             leg, invoke = self.late
-            self._take(self.driver.returned(leg, invoke.function(*invoke.arguments), self.now))
+            value = awaited(invoke.function(*invoke.arguments))
+            self._take(self.driver.returned(leg, value, self.now))
         elif word.startswith("+"):
             self._pass(self.now + float(word))
         else:
@@ -262,7 +263,7 @@ class Hand:
             self._take(driver.raised(leg, lost[fault], self.now))
             return
         try:
-            value = invoke.function(*invoke.arguments)
+            value = awaited(invoke.function(*invoke.arguments))
         except Exception as error:  # noqa: BLE001 - the driver says what it means
             self._take(driver.raised(leg, error, self.now))
             return
