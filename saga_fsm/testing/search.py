@@ -31,7 +31,6 @@ from saga_fsm.testing.shrinking import shrunk
 
 __all__ = ["Search"]
 
-_MOST_FAILURES: Final = 10
 #: How often something goes wrong in the plans that luck draws, in turn, and the most of it in one.
 _RATES: Final = (0.03, 0.1, 0.3)
 _DEEPEST: Final = 12
@@ -45,14 +44,20 @@ class Search:
     Args:
         case: what is searched.
         max_runs: an end to the tour and the plans after it.
+        max_failures: an end to all, after so many kinds of failure.
         progress: called after each run with the runs so far and the plans that are waiting.
     """
 
     def __init__(
-        self, case: Case, max_runs: int, progress: Callable[[int, int], object] | None
+        self,
+        case: Case,
+        max_runs: int,
+        max_failures: int = 10,
+        progress: Callable[[int, int], object] | None = None,
     ) -> None:
         self.case = case
         self.max_runs = max_runs
+        self.max_failures = max_failures
         self.progress = progress
         self.runs = 0
         self.complete = True
@@ -170,7 +175,7 @@ class Search:
     def _enough(self) -> bool:
         """Whether more would help nobody: it fails without a fault, or in so many ways."""
         broken = any(not failure.plan for failure in self.failures.values())
-        return broken or len(self.failures) >= _MOST_FAILURES
+        return broken or len(self.failures) >= self.max_failures
 
     def _run(self, plan: FaultPlan, waiting: int, *, compared: bool = False) -> Ran:
         ran = self.case.run(plan, compared=compared)
