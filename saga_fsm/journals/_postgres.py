@@ -255,3 +255,32 @@ class Line:
 
 def _is(error: Exception, codes: tuple[str, ...]) -> bool:
     return str(getattr(error, "sqlstate", None) or "-").startswith(codes)
+
+
+def in_transaction(given: Any, connection: Any, kind: Any) -> None:
+    """
+    Refuse what is no connection in whose transaction a run can be stored.
+
+    Args:
+        given: what the caller gave.
+        connection: the driver's connection behind it.
+        kind: which it has to be: psycopg's ``Connection`` or ``AsyncConnection``.
+    """
+    psycopg = driver()
+    if not isinstance(connection, kind):
+        awaited = kind is psycopg.AsyncConnection
+        mark = "Async" if awaited else ""
+        other = "" if awaited else " One that is awaited goes to AsyncOrchestrator.start."
+        raise SagaError(
+            f"within= is {type(given).__name__}, and this journal is Postgres by psycopg 3\n"
+            f"  Give a psycopg.{mark}Connection, or an SQLAlchemy {mark}Session or "
+            f"{mark}Connection of an engine postgresql+psycopg://, in whose transaction the run "
+            f"shall be stored.{other}"
+        )
+    idle = connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    if connection.autocommit and idle:
+        raise SagaError(
+            "within= is a connection in autocommit mode, outside of a transaction\n"
+            "  Nothing would hold the run and your own rows together: begin one, "
+            "`with connection.transaction():`."
+        )

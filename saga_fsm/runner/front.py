@@ -121,27 +121,24 @@ class Front:
         if engine.options.workers:
             engine.tell(self._desk.start, asked)
         else:
-            self._entered(asked, None)
+            # For whoever carries it out.
+            header = asked.part.header(asked.input)
+            self.journal.enter(Birth(run_id, *asked.part.key, asked.digest, header))
+            engine.tell(self._desk.attach, asked)
         return asked
-
-    def _entered(self, asked: Asked, within: Any) -> None:
-        """Store a run for whoever carries it out."""
-        key = asked.part.key
-        birth = Birth(asked.run_id, *key, asked.digest, asked.part.header(asked.input))
-        if within is None:
-            self.journal.enter(birth)
-            self._engine.tell(self._desk.attach, asked)
-        else:
-            self.journal.enter(birth, within=within)
 
     def _start_within(
         self, saga: AnySaga | str, value: Any, run_id: str | None, within: Any
     ) -> str:
+        birth = self._birth_of(saga, value, run_id)
+        self.journal.enter(birth, within=within)
+        return birth.run_id
+
+    def _birth_of(self, saga: AnySaga | str, value: Any, run_id: str | None) -> Birth:
+        """What a run is stored with in somebody's own transaction."""
         self._ready()
         part = self._roster.part(saga)
-        asked = Asked(part, value, _checked_id(run_id), part.digest(value), None, None)
-        self._entered(asked, within)
-        return asked.run_id
+        return Birth(_checked_id(run_id), *part.key, part.digest(value), part.header(value))
 
     def _watched(self, run_id: str) -> Future[Outcome[Any]]:
         future: Future[Outcome[Any]] = Future()

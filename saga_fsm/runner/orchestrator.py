@@ -103,7 +103,10 @@ class Orchestrator(Front):
         Start a run; returns its id when it is stored.
 
         With ``within`` it is stored in the caller's own transaction on the journal's database:
-        there is a run if, and only if, that is committed. Waits when too many are in flight.
+        there is a run if, and only if, that is committed. On SQLite the file has one writer: from
+        this call until the caller commits or rolls back, no other run there can go on, and after
+        the journal's ``busy`` seconds its orchestrators say that it is locked. So make it the last
+        thing in the transaction, and commit. Waits when too many are in flight.
 
         Args:
             saga: one of this orchestrator's, or its name.
