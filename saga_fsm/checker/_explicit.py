@@ -8,6 +8,7 @@ level is wide.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,27 @@ def explore(network: Network, bounds: Bounds, *, progress: Progress | None = Non
         progress: is told how far the search is, now and then.
     """
     return finished(Exploring(network, bounds, progress))
+
+
+class Levels(NamedTuple):
+    """
+    The states that a search has found, nearest first, and the moves between them.
+
+    Args:
+        network: machine and environment.
+        packing: how a state is read.
+        states: them, as columns.
+        parents: by state, the one that it was first reached from.
+        sources: where each move leads from.
+        targets: where it leads to.
+    """
+
+    network: Network
+    packing: Packing
+    states: Limbs
+    parents: npt.NDArray[np.int32]
+    sources: npt.NDArray[np.integer]
+    targets: npt.NDArray[np.int32]
 
 
 class Exploring:
@@ -295,6 +317,18 @@ class Exploring:
         return trace(self.network, values)
 
     # ------------------------------------------------------------------ what was seen
+
+    def levels(self) -> Levels:
+        """All states and moves that were found."""
+        none = np.zeros(0, np.int32)
+        return Levels(
+            self.network,
+            self.packing,
+            self.numbering.states,
+            np.concatenate(self.parents)[: self.numbering.size],
+            np.concatenate([none, *(one for one, _ in self.edges)]),
+            np.concatenate([none, *(one for _, one in self.edges)]),
+        )
 
     def explored(self, *, complete: bool, interrupted: bool) -> Explored:
         """What was seen until now."""
