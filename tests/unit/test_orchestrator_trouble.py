@@ -189,9 +189,10 @@ class TestNobodyWaitsForEver:
 
         journal.commit = flaky  # type: ignore[method-assign]
         with orchestrator(journal, ORDER, in_flight=1) as carried:
-            go = threading.Event()
-            # Both letters are opened before anything is stored.
-            carried._engine.tell(go.wait, 10)
+            go, held = threading.Event(), threading.Event()
+            # Both letters are opened together, before anything is stored.
+            carried._engine.tell(lambda: held.set() or go.wait(10))
+            assert held.wait(10)
             with ThreadPoolExecutor(2) as pool:
                 ids = ["first", "second"]
                 begun = [pool.submit(carried.start, ORDER, run_id=one) for one in ids]
