@@ -40,7 +40,8 @@ class Twice(Shop):
 def test_a_right_saga_stays_right():
     """No plan fails on copies of a world, and as many are run as with a class."""
     ours, plain = (
-        explore_faults(PLAIN, world=world, max_faults=0) for world in (memory(Shop), Shop)
+        explore_faults(PLAIN, world=world, max_faults=0, max_runs=500)
+        for world in (memory(Shop), Shop)
     )
     assert ours.ok, ours
     assert (ours.runs, ours.coverage) == (plain.runs, plain.coverage)
@@ -48,7 +49,7 @@ def test_a_right_saga_stays_right():
 
 def test_a_planted_bug_is_found():
     """A world that does things twice is caught, by the class's own oracle."""
-    result = explore_faults(PLAIN, world=memory(Twice), max_faults=0)
+    result = explore_faults(PLAIN, world=memory(Twice), max_faults=0, max_runs=100)
     assert any("does not agree" in failure.reason for failure in result.failures), result
 
 
@@ -107,7 +108,7 @@ def test_an_object_is_reset_between_plans():
             Till.resets += 1
             self.__init__()  # type: ignore[misc]
 
-    result = explore_faults(PLAIN, world=reused(Till()), max_faults=0)
+    result = explore_faults(PLAIN, world=reused(Till()), max_faults=0, max_runs=200)
     assert result.ok, result
     assert Till.resets >= result.runs
     with pytest.raises(SagaError, match="no reset"):
