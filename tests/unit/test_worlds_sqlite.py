@@ -17,7 +17,7 @@ from saga_fsm.guard import Guard
 from saga_fsm.testing import explore_faults, replay
 from saga_fsm.testing.worlds import snapshot_of, sqlite
 from saga_fsm.testing.worlds._sqlite_connection import KeptConnection
-from tests.sql_shops import SAGA, SCHEMA, Forgetful, PathShop, SqlShop
+from tests.sql_shops import SAGA, SCHEMA, Forgetful, PathShop, SqlShop, act, undo
 
 
 # The slower ones do not run the whole tour.
@@ -216,6 +216,28 @@ def test_parts_that_do_not_fit_are_refused():
         sqlite(give="path")
     with pytest.raises(SagaError, match="connection="):
         sqlite(by="savepoint")
+    with pytest.raises(SagaError, match="autocommit=False"):
+        sqlite(autocommit=False)
+
+
+class Incomparable(SqlShop):
+    """Nobody can say what it is made of."""
+
+    def __init__(self, db: Any) -> None:
+        super().__init__(db)
+        self.generator = (x for x in "x")
+
+
+def test_plans_that_begin_from_the_same_world_are_left_out():
+    """By rows worlds are the same, and fewer plans are run; without comparing, all are."""
+    saga: Any = Saga("short", step(act, name="a", compensate=undo), contract=GUARDED)
+    found: dict[type, Any] = {}
+    for shop in (SqlShop, Incomparable):
+        with sqlite(shop, schema=SCHEMA) as shops:
+            found[shop] = explore_faults(saga, world=shops, max_faults=2)
+            assert found[shop].ok, str(found[shop])
+    assert found[SqlShop].pruned > 0 == found[Incomparable].pruned
+    assert found[SqlShop].runs < found[Incomparable].runs
 
 
 STEPS = [
