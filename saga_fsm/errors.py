@@ -48,6 +48,7 @@ __all__ = [
     "MissingExtraError",
     "NoResultError",
     "NoTransitionError",
+    "NobodyAnswersError",
     "PivotOrderError",
     "PropertyViolationError",
     "RunConflictError",
@@ -505,6 +506,21 @@ class StoreBrokenError(JournalError):
 
     def __str__(self) -> str:
         return f"the journal {self.store} cannot be read: {self.message}\n  {self.remedy}"
+
+
+@attrs.define(auto_exc=True, kw_only=True)
+class NobodyAnswersError(SagaError):
+    """A run has nothing left to do but to wait for answers, and nobody can give one here."""
+
+    run_id: str
+    waiting: tuple[str, ...]
+
+    def __str__(self) -> str:
+        steps = ", ".join(f"'{step}'" for step in self.waiting)
+        return (
+            f"run '{self.run_id}' waits for {steps}, and nobody can answer here\n"
+            "  Give answers={step: function of ctx}, or the step a timeout."
+        )
 
 
 @attrs.define(auto_exc=True, kw_only=True)

@@ -113,8 +113,8 @@ def check(  # noqa: PLR0913 - what is checked, and how far
             "auto" lets the scout look at some thousands of states, and then at smaller instances:
             runs in which little goes otherwise, which may break a saga of any size soon; where
             nothing was found, the explicit engine looks at more, what is too large for that is
-            composed, and what cannot be composed is taken as sets of states, where the extra is
-            there.
+            composed, what cannot be composed is taken as sets of states, where the extra is
+            there, and what these grow too large for, and has branches that are alike, is reduced.
         properties: what is to hold besides, made by ``saga_fsm.properties``.
         instances: how many runs of it at once: what they do to each other on the resources that
             their steps declare, and which countermeasures would help (semantics.md 1.9).

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 import attrs
 
 from saga_fsm.checker._bounds import Bounds
+from saga_fsm.checker._narrowed import narrowed
 from saga_fsm.checker._search import Explored, search
 from saga_fsm.checker._smaller import explore_smaller
+from saga_fsm.checker._symmetry import alike
 from saga_fsm.definition.layout import Layout
 from saga_fsm.ports import Progress
 from saga_fsm.product import UP, Network
@@ -28,6 +30,9 @@ _LARGE = 600
 _SHORTER = 200_000
 # More than this take long enough to ask first whether the saga can be put together.
 _WHOLE = 1_000_000
+
+# So many states are looked at, one by one, where that may decide what all of them would.
+_PARTS = 50_000
 
 # Sets of states that take more are given up: of nodes, bytes, and nodes times operations (seconds).
 _NODES = 2_000_000
@@ -110,7 +115,10 @@ def _whole(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explo
     said = (*composed.reductions, *by_sets.reductions)
     if by_sets.complete or by_sets.interrupted or by_sets.breaches:
         return attrs.evolve(by_sets, reductions=said)
-    return attrs.evolve(_explicit(subject, bounds, progress), reductions=said)
+    parts = _parts(subject, bounds, progress)
+    if parts.complete or parts.interrupted or parts.breaches:
+        return attrs.evolve(parts, reductions=(*said, *parts.reductions))
+    return attrs.evolve(_explicit(subject, bounds, progress), reductions=(*said, *parts.reductions))
 
 
 def _smaller(
@@ -128,6 +136,19 @@ def _smaller(
     near = attrs.evolve(bounds, limit=min(bounds.limit, _SHORTER))
     whole = _explicit(subject, near, progress)
     return whole if whole.complete or whole.interrupted or whole.breaches else found
+
+
+def _parts(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    """As little as decides all rules, where branches are alike: else it is hardly less than all."""
+    if subject.keeping is not None or not alike(subject.network):
+        return _NOTHING
+    found = _reduced(subject, attrs.evolve(bounds, limit=min(bounds.limit, _PARTS)), progress)
+    if found.complete or found.interrupted:
+        return found
+    if found.breaches:
+        return attrs.evolve(found, short_of="found")
+    text = f"a reduced search was not used: it looks at more than {_PARTS:,} states as well"
+    return attrs.evolve(_NOTHING, reductions=(text,))
 
 
 def _sets(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
@@ -169,7 +190,8 @@ def _beyond(scouted: Explored, progress: Progress) -> Progress:
 def _scout(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
     if subject.keeping is not None:
         return subject.keeping.scout(subject.network, bounds, progress)
-    return search(subject.network, limit=bounds.limit, memory=bounds.memory, progress=progress)
+    network = narrowed(subject.network)
+    return search(network, limit=bounds.limit, memory=bounds.memory, progress=progress)
 
 
 def _explicit(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:

@@ -14,6 +14,7 @@ import attrs
 
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import Saga
+from saga_fsm.drawing._coverage import coverage_drawing
 from saga_fsm.drawing._diagram import Diagram
 from saga_fsm.drawing._dot import to_dot
 from saga_fsm.drawing._drawing import Drawing
@@ -40,18 +41,20 @@ def draw(
     stage: int | None = None,
 ) -> Drawing:
     """
-    Draw a saga, a machine, a path or a report.
+    Draw a saga, a machine, a path, a report or what a failure search has covered.
 
     A flow goes left to right up to five steps and top down up to 24; up to 150 it is a ledger,
     beyond one box a stage, linked to ``<saga>-stage-<n>.svg``. A machine is drawn whole up to 40
     states; above that by step and phase, and the picture says what was put together. A report is
-    drawn by its shortest counterexample; a safe one as the flow, with the verdict.
+    drawn by its shortest counterexample; a safe one as the flow, with the verdict. An exploration
+    is a heat map of the machine's table: each row with the runs that took it, never taken ones
+    marked, and what no plan can take in grey, with the reason where it is pointed at.
 
     ``.source`` is the DOT text, which needs no engine; ``.pipe("svg")`` and ``.render(...)`` draw
     it.
 
     Args:
-        target: a ``Saga``, a ``Machine``, a ``Path`` or a ``Report``.
+        target: a ``Saga``, a ``Machine``, a ``Path``, a ``Report`` or an ``Exploration``.
         view: "flow" or "machine"; unless said the flow of a saga, and the machine for a path.
         theme: "light" or "dark".
         path: laid over the saga or machine: its moves numbered, the rest grey.
@@ -63,6 +66,10 @@ def draw(
         NoTransitionError: the path has an event that the machine does not know.
     """
     _among("theme", theme, tuple(THEMES))
+    if _is_covered(target):
+        if view is not None or path is not None or stage is not None:
+            raise ValueError("an exploration has one view\n  Leave view, path and stage out.")
+        return coverage_drawing(target, theme=theme)
     return to_dot(_diagram(target, view, path, stage), theme=theme)
 
 
@@ -103,9 +110,17 @@ def _diagram(target: Any, view: str | None, path: Path | str | None, stage: int 
         return alone(target)
     if hasattr(target, "findings") and hasattr(target, "verdict"):
         return _of_report(target, view)
+    if _is_covered(target):
+        raise TypeError("an exploration is no flowchart\n  Draw it: draw(exploration).")
     raise TypeError(
-        f"{type(target).__name__} cannot be drawn\n  Give a Saga, a Machine, a Path or a Report."
+        f"{type(target).__name__} cannot be drawn\n"
+        "  Give a Saga, a Machine, a Path, a Report or an Exploration."
     )
+
+
+def _is_covered(target: Any) -> bool:
+    """Whether it is what a search has found; that room is above this one, so by its attributes."""
+    return hasattr(target, "taken") and isinstance(getattr(target, "machine", None), Machine)
 
 
 def _of_saga(

@@ -15,7 +15,7 @@ def to_dot(diagram: Diagram, *, theme: str = "light") -> Drawing:
     """Write a diagram down; the package sorts attributes, so equal diagrams give equal text."""
     colours = THEMES[theme]
     drawing = Drawing(diagram.title, diagram.subtitle)
-    _defaults(drawing, diagram, colours)
+    defaults(drawing, diagram, colours)
     for node in diagram.nodes:
         drawing.node(node.id, **_node(node, colours))
     for frame in diagram.frames:
@@ -31,7 +31,8 @@ def to_dot(diagram: Diagram, *, theme: str = "light") -> Drawing:
     return drawing
 
 
-def _defaults(drawing: Drawing, diagram: Diagram, theme: Theme) -> None:
+def defaults(drawing: Drawing, diagram: Diagram, theme: Theme) -> None:
+    """Set what all nodes and arrows share, and the head of the picture."""
     machine = diagram.view in {"machine", "path"}
     drawing.attr(
         "graph",

@@ -7,6 +7,7 @@ text 4.8. Sorts differ by shape, line and words too: never by colour alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
@@ -88,3 +89,28 @@ THEMES: Final[dict[str, Theme]] = {
         },
     ),
 }
+
+#: Fill and ink from seldom to often; text at least 5 to 1 (measured, as above).
+HEAT: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+    "light": (
+        ("#EFF6FF", "#0F172A"),
+        ("#DBEAFE", "#0F172A"),
+        ("#9ECAE1", "#0F172A"),
+        ("#4292C6", "#0F172A"),
+        ("#1F6AAE", "#FFFFFF"),
+        ("#0B4A86", "#FFFFFF"),
+    ),
+    "dark": (
+        ("#13233F", "#F1F5F9"),
+        ("#17325C", "#F1F5F9"),
+        ("#1B4B8A", "#F1F5F9"),
+        ("#1D63B8", "#F1F5F9"),
+        ("#60A5FA", "#0B1220"),
+        ("#BFDBFE", "#0B1220"),
+    ),
+}
+
+
+def heated(ramp: Sequence[tuple[str, str]], share: float) -> tuple[str, str]:
+    """Fill and ink of what was taken in this share of the most: by its root, for few are many."""
+    return ramp[min(len(ramp) - 1, int(share**0.5 * len(ramp)))]

@@ -215,10 +215,14 @@ class Flight(Shell):
                 accepted=tuple(map(str, driver.machine.accepts(driver.facts.state))),
                 run_id=self.run_id,
             )
+        if open_ and error is None and driver.admit is not None:
+            # Who forgot the result shall give it: for the run nothing has been said.
+            driver.admit("call", path, data)
         now = self.clock.now()
         if told["by"] or told["note"]:
             data_of = {"by": told["by"], "note": told["note"], "step": path}
-            self.take(([Entry(f"#delivered({path})", now, data_of)], []))
+            note = "#delivered" if error is None else "#rejected"
+            self.take(([Entry(f"{note}({path})", now, data_of)], []))
         if error is not None:
             self.take(driver.raised(leg, error, now))
         else:

@@ -11,21 +11,14 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any
 
 import attrs
 
-from saga_fsm.errors import (
-    MachineChangedError,
-    NoTransitionError,
-    SagaError,
-    StoreUnavailableError,
-)
+from saga_fsm.errors import NoTransitionError, SagaError, StoreUnavailableError
 from saga_fsm.ports import Append, Claim, Entry, Run, Word
 from saga_fsm.runner.desk import Desk
 from saga_fsm.runner.engine import Engine
 from saga_fsm.runner.flight import Flight
-from saga_fsm.runner.outcome import Outcome
 from saga_fsm.runner.promises import fail, keep
 from saga_fsm.runner.roster import ENDED
 
@@ -34,6 +27,7 @@ logger = logging.getLogger("saga_fsm")
 
 _PARK = 60.0  # seconds: a run that has slept, and will sleep, longer is given back
 _CLAIM = 100  # runs taken at once: recovery streams
+_TELL = 60.0  # seconds between two warnings that the store cannot be used
 _AGAIN = 60.0  # seconds until runs that may not go on here are looked at again
 YES, NO, ERROR = "yes", "no", "error: "
 
@@ -62,6 +56,7 @@ class House:
         self._deaf: list[Flight] = []
         self._beat_at = time.monotonic() + engine.options.lease / 3
         self._poll_at = time.monotonic()
+        self._told_at: float | None = None
         engine.house = self
 
     def recover(self, future: Future[int]) -> None:
@@ -90,8 +85,9 @@ class House:
             try:
                 self._keep(now)
             except StoreUnavailableError as error:
-                logger.warning("the journal cannot be used now: %s", error)
-                self._poll_at = now + self._engine.options.poll
+                self._put_off(error)
+            else:
+                self._told_at = None
         engine = self._engine
         if self._desk.drained and not engine.flights and not self._desk.queued:
             for future in self._desk.drained:
@@ -99,6 +95,16 @@ class House:
             self._desk.drained.clear()
         if engine.closing and not engine.flying and not engine.writing:
             self._desk.end()
+
+    def _put_off(self, error: StoreUnavailableError) -> None:
+        """Look again a little later, and tell people once a minute."""
+        now = time.monotonic()
+        self._desk.hurry = False
+        self._poll_at = now + self._engine.options.poll
+        self._beat_at = max(self._beat_at, self._poll_at)
+        if self._told_at is None or now - self._told_at > _TELL:
+            self._told_at = now
+            logger.warning("the journal cannot be used now: %s", error)
 
     def _keep(self, now: float) -> None:
         engine = self._engine
@@ -121,13 +127,7 @@ class House:
             if not flight.gone and flight.driver.resting and not flight.announcing:
                 self._desk.rested(flight)
         self._hear_answers()
-        self._look(
-            {
-                run_id: one
-                for run_id, one in self._desk.watched.items()
-                if run_id not in engine.flights
-            }
-        )
+        self._look([one for one in self._desk.awaited() if one not in engine.flights])
         if self._engine.options.real:
             self._park()
 
@@ -260,22 +260,26 @@ class House:
         if found is not None and (error := self._stranding(found[0])) is not None:
             self._desk.stranded(run_id, error)
 
-    def _stranding(self, run: Run) -> MachineChangedError | None:
+    def _stranding(self, run: Run) -> Exception | None:
         """Why a run that rests in no other's hands does not go on here."""
         roster = self._engine.roster
         if roster.of(run.saga, run.fingerprint) is None:
             return roster.changed(run)
         if run.owner or roster.former(run) is None:
             return None
-        return roster.stranding(run, self._engine.store.read(run.run_id))
+        entries = self._engine.store.read(run.run_id)
+        try:
+            return roster.stranding(run, entries)
+        except Exception as error:  # noqa: BLE001 - what is stored; who waits is told
+            return error
 
-    def _look(self, elsewhere: dict[str, list[Future[Outcome[Any]]]]) -> None:
+    def _look(self, elsewhere: list[str]) -> None:
         """See whether runs that others carry out have come to rest."""
         if not elsewhere:
             return
         store = self._engine.store
-        runs = {run.run_id: run for run in store.list_runs(run_ids=list(elsewhere), limit=None)}
-        for run_id in list(elsewhere):
+        runs = {run.run_id: run for run in store.list_runs(run_ids=elsewhere, limit=None)}
+        for run_id in elsewhere:
             run = runs.get(run_id)
             if run is not None and not run.status.resting:
                 if (error := self._stranding(run)) is not None:
@@ -309,7 +313,11 @@ def told(error: Exception) -> str:
 def raised(text: str) -> SagaError:
     """Give what another process has raised."""
     facts = json.loads(text)
-    return NoTransitionError(**facts) if isinstance(facts, dict) else SagaError(facts)
+    if not isinstance(facts, dict):
+        return SagaError(facts)
+    # It may be of another version of this library.
+    known = {one.name for one in attrs.fields(NoTransitionError)}
+    return NoTransitionError(**{name: fact for name, fact in facts.items() if name in known})
 
 
 def _read_as(word: str) -> str:

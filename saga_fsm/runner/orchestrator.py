@@ -103,7 +103,10 @@ class Orchestrator(Front):
         Start a run; returns its id when it is stored.
 
         With ``within`` it is stored in the caller's own transaction on the journal's database:
-        there is a run if, and only if, that is committed. Waits when too many are in flight.
+        there is a run if, and only if, that is committed. On SQLite the file has one writer: from
+        this call until the caller commits or rolls back, no other run there can go on, and after
+        the journal's ``busy`` seconds its orchestrators say that it is locked. So make it the last
+        thing in the transaction, and commit. Waits when too many are in flight.
 
         Args:
             saga: one of this orchestrator's, or its name.
@@ -127,10 +130,14 @@ class Orchestrator(Front):
         Wait for a run's rest, whoever carries it out.
 
         Raises:
-            TimeoutError: it does not rest yet; the run goes on.
+            TimeoutError: it does not rest yet, and how it stands; the run goes on.
+            MachineChangedError: it goes on under no version that is here.
             UnknownRunError: there is none.
         """
-        return _within(self._watched(run_id), timeout)
+        try:
+            return _within(self._watched(run_id), timeout)
+        except TimeoutError:
+            raise self._not_yet(run_id, timeout) from None
 
     def drain(self, *, timeout: float | None = None) -> None:
         """
@@ -141,7 +148,10 @@ class Orchestrator(Front):
         """
         future: Future[None] = Future()
         self._ready().tell(self._desk.drain, future)
-        _within(future, timeout)
+        try:
+            _within(future, timeout)
+        except TimeoutError:
+            raise self._undrained(timeout) from None
 
     def recover(self) -> int:
         """Take up every run whose owner is gone; how many. It is also done by itself."""

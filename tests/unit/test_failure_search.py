@@ -121,7 +121,7 @@ def test_luck_goes_deeper_than_every_plan():
     """A bug that takes more faults than are tried together is found by the plans after them."""
     saga = Saga("deep", C("a", compensation_retry=Retry(attempts=9)), P("p"), contract=GUARDED)
     case = Case.of(saga, BreaksAtTheFifth, None, None, None)
-    search = Search(case, 0, None)
+    search = Search(case, 0)
     search.deeper(500, 0)
     case.close()
     assert search.failures
@@ -135,7 +135,7 @@ def test_the_same_seed_draws_the_same_plans():
 
     def drawn(seed: int) -> list[str]:
         case = Case.of(PLAIN, Shop, None, None, None)
-        search = Search(case, 0, None)
+        search = Search(case, 0)
         search.deeper(30, seed)
         case.close()
         return sorted(" ".join(sorted(map(str, plan))) for plan in search._done)

@@ -178,6 +178,28 @@ class TestRuns:
             go.set()
             assert carried.wait("r").status is Status.COMPLETED
 
+    def test_a_wait_that_ends_says_how_the_run_stands(self, journal: SqliteJournal) -> None:
+        """Which run, its status, and what it waits for; a drain says how many are in flight."""
+        with orchestrator(journal, APPROVED, services=[]) as carried:
+            carried.start(APPROVED, run_id="r")
+            until(lambda: carried.show("r").waiting)
+            said = r"run 'r' of saga 'approved' is still running after 0.05 s: it waits for.*'ask'"
+            with pytest.raises(TimeoutError, match=said):
+                carried.wait("r", timeout=0.05)
+            with pytest.raises(TimeoutError, match=r"still in flight after 0.05 s: 1"):
+                carried.drain(timeout=0.05)
+            carried.cancel("r")
+
+    def test_words_that_are_none_are_refused_in_words(self, journal: SqliteJournal) -> None:
+        """A status may be its word; another, or an end that there is not, says what there is."""
+        with orchestrator(journal, ORDER) as carried:
+            carried.run(ORDER, run_id="r")
+            assert [one.run_id for one in carried.runs(status="completed")] == ["r"]
+            with pytest.raises(SagaError, match=r"Give a Status, or .*'stuck'"):
+                carried.runs(status="stucked")
+            with pytest.raises(SagaError, match="as_ is 'undone'\n  Give 'compensated', 'done'"):
+                carried.resolve("r", step="ship", as_="undone")
+
     def test_an_unknown_run(self, journal: SqliteJournal) -> None:
         """Whatever is asked about a run that is not there says so."""
         with orchestrator(journal, ORDER) as carried:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.quality.planted import Planted
+from tests.quality.planted.compiler_bugs import COMPILER
+from tests.quality.planted.driver_bugs import DRIVER
+from tests.quality.planted.journal_bugs import JOURNAL
 
 
-LIBRARY: tuple[Planted, ...] = ()
+LIBRARY = (*COMPILER, *DRIVER, *JOURNAL)

@@ -130,9 +130,9 @@ def played(saga: SagaFactory, world: WorldFactory, given: Any, script: str) -> A
         )
         try:
             if undo:
-                value = _got(step.compensate(ctx, None if "?" in what else results.get(path)))
+                value = awaited(step.compensate(ctx, None if "?" in what else results.get(path)))
             else:
-                value = _got((step.query if what else step.action)(ctx))
+                value = awaited((step.query if what else step.action)(ctx))
                 results[path] = value
         except Exception as error:  # noqa: BLE001 - what it raises is what is told
             value = type(error).__name__
@@ -147,7 +147,8 @@ def _copy(given: Any, path: str) -> dict[str, Any]:
     return {"item": given["lines"][index], "index": index}
 
 
-def _got(value: Any) -> Any:
+def awaited(value: Any) -> Any:
+    """What a call has given, once it is there."""
     return asyncio.run(_awaited(value)) if hasattr(value, "__await__") else value
 
 

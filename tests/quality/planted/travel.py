@@ -73,13 +73,17 @@ class Agency(World):
         self.charged += price
         return f"paid {price}"
 
+    def receipt(self, ctx: Any) -> str:
+        """What the bill says; without a word from the card company, what the books say."""
+        return str(ctx.result_of("pay", None) or f"paid {self.charged}")
+
     def charged_yet(self, ctx: Any) -> Any:
         """Ask for a charge, and see that none comes."""
         return self.asked(ctx.key)
 
     def mail(self, ctx: Any) -> Any:
         """Send the papers, with the receipt's words."""
-        return self.once(ctx.key, lambda: self.mails.append(str(ctx.result_of("pay"))))
+        return self.once(ctx.key, lambda: self.mails.append(self.receipt(ctx)))
 
 
 def book_hotel(ctx: Any) -> Any:
@@ -223,7 +227,7 @@ class TersAgency(Agency):
 
     def charge(self, ctx: Any) -> Any:
         if self.kept.get(ctx.key, ("",))[0] == "applied":
-            return None
+            return "paid 0"
         return super().charge(ctx)
 
 
@@ -340,9 +344,9 @@ TRIP = (
         world=ChargingAgency,
     ),
     _trip(
-        "the repetition answers None",
+        "the repetition answers something else",
         "world",
-        "The same key has one effect but not one answer: the papers say that None was paid.",
+        "The same key has one effect but not one answer: the papers say that nothing was paid.",
         "pay pay",
         world=TersAgency,
     ),
