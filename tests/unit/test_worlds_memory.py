@@ -215,3 +215,22 @@ def test_no_oracle_is_no_attribute():
     assert not hasattr(memory(Locked), "is_consistent")
     assert memory(Shop).is_consistent is Shop.is_consistent
     assert memory(lambda: Shop()).is_consistent is Shop.is_consistent  # noqa: PLW0108 - a function, not a class
+
+
+def test_a_world_is_closed_before_the_next():
+    """Its ``close`` is called once; an async one is nobody's here, and no warning comes of it."""
+    closed: list[str] = []
+
+    class Closing(Shop):
+        def close(self) -> None:
+            closed.append("sync")
+
+    class Awaiting(Shop):
+        async def close(self) -> None:
+            closed.append("async")
+
+    for kind in (Closing, Awaiting):
+        worlds = memory(kind)
+        for _ in range(3):
+            worlds()
+    assert closed == ["sync", "sync"]
