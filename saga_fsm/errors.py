@@ -48,6 +48,7 @@ __all__ = [
     "MissingExtraError",
     "NoResultError",
     "NoTransitionError",
+    "NobodyAnswersError",
     "PivotOrderError",
     "PropertyViolationError",
     "RunConflictError",
@@ -261,13 +262,24 @@ class NoResultError(SagaError, LookupError):
 
 @attrs.define(auto_exc=True, kw_only=True)
 class NoTransitionError(SagaError):
-    """An event that this state does not accept."""
+    """
+    An event that this state does not accept.
+
+    Args:
+        saga: name of the saga.
+        state: in which it is.
+        event: what was said.
+        accepted: what it accepts.
+        run_id: the run; empty for a machine alone.
+        after: of an operator's word: the steps that have to be decided about before this one.
+    """
 
     saga: str
     state: str
     event: str
     accepted: tuple[str, ...] = ()
     run_id: str = ""
+    after: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         run = f"run {self.run_id} of saga" if self.run_id else "saga"
@@ -279,6 +291,11 @@ class NoTransitionError(SagaError):
 
     def _cause(self) -> str:
         word = self.event.partition("(")[0]
+        if self.after:
+            step = self.event.partition("(")[2].rstrip(")").partition(",")[0]
+            return (
+                f"'{step}' is only asked for after {_listed(self.after)}: decide about that first."
+            )
         if word in _OPERATORS:
             return "An operator can decide about a step only while the run is stuck on it."
         if not self.accepted:
@@ -290,13 +307,13 @@ class NoTransitionError(SagaError):
 
 @attrs.define(auto_exc=True, kw_only=True)
 class PropertyViolationError(SagaError):
-    """The checker found a run that breaks a rule; ``path`` is the shortest one."""
+    """The checker found a run that breaks a rule: the message tells it, ``path`` is it."""
 
     message: str
     path: Any = None
 
     def __str__(self) -> str:
-        return self.message if self.path is None else f"{self.message}\n{self.path}"
+        return self.message
 
 
 @attrs.define(auto_exc=True, kw_only=True)
@@ -420,18 +437,38 @@ class LeaseLostError(JournalError):
 
 @attrs.define(auto_exc=True, kw_only=True)
 class MachineChangedError(JournalError):
-    """A stored run was started under another machine."""
+    """
+    A stored run was started under another machine.
+
+    Args:
+        run_id: the run.
+        saga: name of its saga.
+        stored: fingerprint of the machine under which it is stored.
+        current: of those that are here.
+        reason: why the upgrade that there is does not take it; empty when there is none.
+    """
 
     run_id: str
     saga: str
     stored: str
     current: str
+    reason: str = ""
 
     def __str__(self) -> str:
-        return (
+        fact = (
             f"run '{self.run_id}' of saga '{self.saga}' began under machine {self.stored}, "
-            f"this one is {self.current}\n"
-            "  A run ends under the machine that it began with: keep the old definition until then."
+            f"this one is {self.current}"
+        )
+        beside = "Orchestrator(new, old, ...), under which it ends"
+        if self.reason:
+            return (
+                f"{fact}, and it may not go on there: {self.reason}\n"
+                f"  Give the old version beside the new one: {beside}."
+            )
+        return (
+            f"{fact}\n"
+            "  Give upgrades=[diff(old, new)], by which it goes on where that is proven, or the "
+            f"old version beside the new one: {beside}."
         )
 
 
@@ -472,6 +509,21 @@ class StoreBrokenError(JournalError):
 
 
 @attrs.define(auto_exc=True, kw_only=True)
+class NobodyAnswersError(SagaError):
+    """A run has nothing left to do but to wait for answers, and nobody can give one here."""
+
+    run_id: str
+    waiting: tuple[str, ...]
+
+    def __str__(self) -> str:
+        steps = ", ".join(f"'{step}'" for step in self.waiting)
+        return (
+            f"run '{self.run_id}' waits for {steps}, and nobody can answer here\n"
+            "  Give answers={step: function of ctx}, or the step a timeout."
+        )
+
+
+@attrs.define(auto_exc=True, kw_only=True)
 class UnknownRunError(SagaError, LookupError):
     """No run has this id."""
 
@@ -496,5 +548,6 @@ class DecisionPendingError(JournalError):
     def __str__(self) -> str:
         return (
             f"'{self.word}' is stored for run '{self.run_id}', and nobody has acted on it yet\n"
-            "  It will be heard as soon as an orchestrator that knows the saga has the run."
+            "  It is heard as soon as an orchestrator that knows the saga has the run, which may "
+            "still refuse it: `saga-fsm runs show`, or show(), says what became of it."
         )

@@ -64,6 +64,8 @@ class Run:
         waiting: steps whose answer somebody has to deliver.
         position: how many entries it has.
         owner: the orchestrator that has it; empty when none has.
+        words: what was said to it by way of the store and did not move it: nobody has heard it
+            yet, or it was refused; only where one run is shown.
     """
 
     run_id: str
@@ -76,6 +78,7 @@ class Run:
     waiting: tuple[str, ...]
     position: int
     owner: str
+    words: tuple[Word, ...] = ()
 
 
 @attrs.frozen
@@ -143,11 +146,13 @@ class Claim:
         run: what a listing shows of it.
         fence: what its appends have to carry from now on.
         input: the input as text, of a run that has no entry yet.
+        by_word: whether it is due only because somebody has said something to it.
     """
 
     run: Run
     fence: int
     input: str | None = None
+    by_word: bool = False
 
 
 @attrs.frozen
@@ -164,6 +169,8 @@ class Word:
         by: who says so.
         note: why.
         at: when, seconds since the epoch.
+        answer: what became of it: "yes", "no" where it was decided before, or "error: " and why
+            not; None as long as nothing did.
     """
 
     number: int
@@ -173,6 +180,7 @@ class Word:
     by: str
     note: str
     at: float
+    answer: str | None = None
 
 
 class Store(Journal, Protocol):
@@ -222,7 +230,8 @@ class Store(Journal, Protocol):
         """
         Take runs that are due and whose owner, if any, is gone: those due longest first.
 
-        An owner is gone when its lease is over, or when it never had one.
+        An owner is gone when its lease is over, or when it never had one. A run that was given up
+        is due, too, when a word came to it since it was taken: its owner may not have heard.
 
         Args:
             owner: who takes them; it has to have beaten.
@@ -292,6 +301,10 @@ class Store(Journal, Protocol):
         """What became of a word; None as long as nothing did."""
         ...
 
+    def words(self, run_id: str) -> Sequence[Word]:
+        """All words to a run with what became of them, in the order of their coming."""
+        ...
+
     def prune(self, before: float, *, saga: str | None = None) -> int:
         """
         Delete runs that were completed or compensated before a time, with all that is of them.
@@ -332,6 +345,10 @@ class Upgrade(Protocol):
 
     def maps(self, state: State) -> State | None:
         """The state in which a run goes on under the new machine; None if it may not."""
+        ...
+
+    def why(self, state: State) -> str:
+        """Why a run may not go on there; empty where it may."""
         ...
 
     def path(self, old: str) -> str:

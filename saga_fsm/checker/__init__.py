@@ -110,9 +110,11 @@ def check(  # noqa: PLR0913 - what is checked, and how far
             alike for one another and counts them all; "reduced" looks at as little as decides all
             rules, by symmetry, partial order and what crashes come to; "symbolic" takes sets of
             states (extra ``symbolic``); "compose" looks at each step beside most general others.
-            "auto" lets the scout look at some thousands of states, the explicit engine at more,
-            where nothing was found, composes what is too large for that, and takes sets of states,
-            where the extra is there, for what cannot be composed.
+            "auto" lets the scout look at some thousands of states, and then at smaller instances:
+            runs in which little goes otherwise, which may break a saga of any size soon; where
+            nothing was found, the explicit engine looks at more, what is too large for that is
+            composed, what cannot be composed is taken as sets of states, where the extra is
+            there, and what these grow too large for, and has branches that are alike, is reduced.
         properties: what is to hold besides, made by ``saga_fsm.properties``.
         instances: how many runs of it at once: what they do to each other on the resources that
             their steps declare, and which countermeasures would help (semantics.md 1.9).
@@ -262,7 +264,14 @@ def _lacking(explored: Explored, needs: Needs) -> Iterable[Finding]:
     """
     if explored.interrupted or not (explored.breaches or not explored.complete):
         return ()
-    return () if needs.promised_whole and not explored.breaches else needs.shown.values()
+    if needs.promised_whole and not explored.breaches:
+        return ()
+    return (*needs.shown.values(), *map(_not_decided, needs.undecided))
+
+
+def _not_decided(step: str) -> Finding:
+    message = f"what the participant of '{step}' must promise is not decided: too many states"
+    return Finding("not decided", "info", step, message)
 
 
 def _bounded(layout: Layout, bounds: Bounds) -> Iterator[str]:

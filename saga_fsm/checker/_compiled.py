@@ -13,6 +13,8 @@ from saga_fsm.checker import _kernels
 from saga_fsm.checker._arrays import Cores, Found, Ints, Tables
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._cores import rarest, state_of
+from saga_fsm.checker._explicit import Levels
+from saga_fsm.checker._narrowed import narrowed
 from saga_fsm.checker._packed import Batch, Packing
 from saga_fsm.checker._search import LIVELOCK, TELL, Explored, finished
 from saga_fsm.checker._traces import Breach, trace
@@ -42,14 +44,14 @@ def explore(network: Network, bounds: Bounds, *, progress: Progress | None = Non
         bounds: how far.
         progress: is told how far the search is, now and then.
     """
-    return finished(_Compiled(network, bounds, progress))
+    return finished(Compiled(network, bounds, progress))
 
 
-class _Compiled:
+class Compiled:
     """One search: what the loops need, room for what they find, and what it means."""
 
     def __init__(self, network: Network, bounds: Bounds, progress: Progress | None) -> None:
-        self.network = network
+        self.network = network = narrowed(network)
         self.bounds = bounds
         self.progress = progress
         size = sum(not field.name.startswith("~") for field in network.fields)
@@ -73,6 +75,7 @@ class _Compiled:
         self.breaches: dict[tuple[str, str], Breach] = {}
         self.short_of = ""
         self._told = 0
+        self._looked_at = 0
 
     def _start(self) -> None:
         """Room for a few, and the first state: its core, and its memory, are all zero."""
@@ -150,9 +153,9 @@ class _Compiled:
             self.depth += 1
             level = self.counts[0]
             while start < level:
-                chunk = min(start + _CHUNK, level)
+                chunk = min(start + self.bounds.chunk(self.counts[0], _CHUNK), level)
                 while start < chunk:
-                    start = self._expand(start, chunk)
+                    start = self._looked_at = self._expand(start, chunk)
                 if not self._go_on(start):
                     self.depth += self.counts[0] > level
                     return False
@@ -264,6 +267,26 @@ class _Compiled:
         return (*self.cores_packing.values(codes), *self.memory.values(limbs))
 
     # ------------------------------------------------------------------ what was seen
+
+    def levels(self) -> Levels:
+        """All states and moves that were found."""
+        (states, met), found = self.counts[:2], self._found
+        packing = Packing(self.network.fields)
+        columns = np.zeros((packing.limbs, states), np.int64)
+        codes = self._cores.codes.reshape(-1, self.width)[:met]
+        numbers, nodes = self._core_numbers(), found.nodes.reshape(-1, self.limbs)[:states]
+        for f, place in enumerate(packing.places):
+            if f < self.size:
+                one = self.cores_packing.places[f]
+                column = (codes[:, one.limb] >> one.shift & one.mask)[numbers]
+            else:
+                one = self.memory.places[f - self.size]
+                column = nodes[:, one.limb] >> one.shift & one.mask
+            columns[place.limb] |= column << place.shift
+        ends = found.ends[: self._looked_at]
+        sources = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+        targets = found.targets[: len(sources)]
+        return Levels(self.network, packing, columns, found.parents[:states], sources, targets)
 
     def explored(self, *, complete: bool, interrupted: bool) -> Explored:
         """What was seen until now."""

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 import attrs
 
 from saga_fsm.checker._bounds import Bounds
+from saga_fsm.checker._narrowed import narrowed
 from saga_fsm.checker._search import Explored, search
+from saga_fsm.checker._smaller import explore_smaller
+from saga_fsm.checker._symmetry import alike
 from saga_fsm.definition.layout import Layout
 from saga_fsm.ports import Progress
 from saga_fsm.product import UP, Network
@@ -21,8 +24,15 @@ if TYPE_CHECKING:
 
 # More states than this are searched faster whole levels at a time.
 _SCOUTED = 20_000
+# Of a table with so many commands that many are but the beginning: a tenth shows what is near.
+_LARGE = 600
+# Among so many states a shorter run is looked for than a smaller instance has shown.
+_SHORTER = 200_000
 # More than this take long enough to ask first whether the saga can be put together.
 _WHOLE = 1_000_000
+
+# So many states are looked at, one by one, where that may decide what all of them would.
+_PARTS = 50_000
 
 # Sets of states that take more are given up: of nodes, bytes, and nodes times operations (seconds).
 _NODES = 2_000_000
@@ -74,29 +84,71 @@ def explore(subject: Subject, engine: str, bounds: Bounds, progress: Progress | 
 
 def _auto(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
     """
-    Scout first; then whole levels at once; what is too much for that is put together.
+    Scout first, then smaller instances; then whole levels at once; then the saga is put together.
 
     What cannot be put together is taken as sets of states, as far as these stay small.
     """
-    near = attrs.evolve(bounds, limit=min(bounds.limit, _SCOUTED))
+    large = subject.keeping is None and len(subject.network.commands) > _LARGE
+    near = attrs.evolve(bounds, limit=min(bounds.limit, _SCOUTED // 10 if large else _SCOUTED))
     found = _scout(subject, near, progress)
     if found.complete or found.interrupted or near.limit == bounds.limit:
         return found
     if found.breaches:
         return attrs.evolve(found, short_of="found")
     later = None if progress is None else _beyond(found, progress)
+    smaller = _smaller(subject, found, bounds, later)
+    if smaller.interrupted or smaller.breaches:
+        return smaller
+    return _whole(subject, bounds, later)
+
+
+def _whole(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    """Whole levels at once, as far as these are not too many; then other ways, and then all."""
     far = attrs.evolve(bounds, limit=min(bounds.limit, _WHOLE))
-    found = _explicit(subject, far, later)
+    found = _explicit(subject, far, progress)
     if found.complete or found.interrupted or found.breaches or far.limit == bounds.limit:
         return found
     composed = _compose(subject, bounds, progress)
     if composed.complete or composed.breaches:
         return composed
-    by_sets = _sets(subject, bounds, later)
+    by_sets = _sets(subject, bounds, progress)
     said = (*composed.reductions, *by_sets.reductions)
     if by_sets.complete or by_sets.interrupted or by_sets.breaches:
         return attrs.evolve(by_sets, reductions=said)
-    return attrs.evolve(_explicit(subject, bounds, later), reductions=said)
+    parts = _parts(subject, bounds, progress)
+    if parts.complete or parts.interrupted or parts.breaches:
+        return attrs.evolve(parts, reductions=(*said, *parts.reductions))
+    return attrs.evolve(_explicit(subject, bounds, progress), reductions=(*said, *parts.reductions))
+
+
+def _smaller(
+    subject: Subject, scouted: Explored, bounds: Bounds, progress: Progress | None
+) -> Explored:
+    """What smaller instances show; where a shorter run may be near, what whole levels show."""
+    if subject.keeping is not None:
+        # Properties are asked of the whole graph.
+        return _NOTHING
+    # The level that was begun last was not looked at to its end.
+    clear = max((scouted.depth or 0) - 3, 0)
+    found = explore_smaller(subject.network, bounds, clear=clear)
+    if found.interrupted or not found.breaches or any(one.shortest for one in found.breaches):
+        return found
+    near = attrs.evolve(bounds, limit=min(bounds.limit, _SHORTER))
+    whole = _explicit(subject, near, progress)
+    return whole if whole.complete or whole.interrupted or whole.breaches else found
+
+
+def _parts(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
+    """As little as decides all rules, where branches are alike: else it is hardly less than all."""
+    if subject.keeping is not None or not alike(subject.network):
+        return _NOTHING
+    found = _reduced(subject, attrs.evolve(bounds, limit=min(bounds.limit, _PARTS)), progress)
+    if found.complete or found.interrupted:
+        return found
+    if found.breaches:
+        return attrs.evolve(found, short_of="found")
+    text = f"a reduced search was not used: it looks at more than {_PARTS:,} states as well"
+    return attrs.evolve(_NOTHING, reductions=(text,))
 
 
 def _sets(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
@@ -138,7 +190,8 @@ def _beyond(scouted: Explored, progress: Progress) -> Progress:
 def _scout(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
     if subject.keeping is not None:
         return subject.keeping.scout(subject.network, bounds, progress)
-    return search(subject.network, limit=bounds.limit, memory=bounds.memory, progress=progress)
+    network = narrowed(subject.network)
+    return search(network, limit=bounds.limit, memory=bounds.memory, progress=progress)
 
 
 def _explicit(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:

@@ -7,22 +7,41 @@ level is wide.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._cores import state_of
+from saga_fsm.checker._narrowed import narrowed
 from saga_fsm.checker._numbering import Numbering, States
-from saga_fsm.checker._packed import Batch, Limbs, Numbers, Packing, Settling, takings
+from saga_fsm.checker._packed import (
+    Asked,
+    Batch,
+    Homes,
+    Limbs,
+    Masks,
+    Numbers,
+    Packing,
+    Settling,
+    takings,
+)
+from saga_fsm.checker._pairs import Pairs
 from saga_fsm.checker._search import LIVELOCK, TELL, Explored, finished
 from saga_fsm.checker._traces import Breach, trace
 from saga_fsm.path import Path
 from saga_fsm.ports import Progress
-from saga_fsm.product import Network
+from saga_fsm.product import Forbidden, Guard, Network
 
 
 # So many states are looked at together: larger arrays leave the caches.
 _CHUNK = 1 << 16
+# Levels of fewer states for each command are narrow.
+_NARROW = 8
+# Fewer take as long: near the limit no fewer than these.
+_LEAST = 1 << 6
 
 
 def explore(network: Network, bounds: Bounds, *, progress: Progress | None = None) -> Explored:
@@ -35,6 +54,27 @@ def explore(network: Network, bounds: Bounds, *, progress: Progress | None = Non
         progress: is told how far the search is, now and then.
     """
     return finished(Exploring(network, bounds, progress))
+
+
+class Levels(NamedTuple):
+    """
+    The states that a search has found, nearest first, and the moves between them.
+
+    Args:
+        network: machine and environment.
+        packing: how a state is read.
+        states: them, as columns.
+        parents: by state, the one that it was first reached from.
+        sources: where each move leads from.
+        targets: where it leads to.
+    """
+
+    network: Network
+    packing: Packing
+    states: Limbs
+    parents: npt.NDArray[np.int32]
+    sources: npt.NDArray[np.integer]
+    targets: npt.NDArray[np.int32]
 
 
 class Exploring:
@@ -50,16 +90,28 @@ class Exploring:
     name = "explicit, by NumPy"
 
     def __init__(self, network: Network, bounds: Bounds, progress: Progress | None) -> None:
-        self.network = network
+        self.network = network = narrowed(network)
         self.bounds = bounds
         self.progress = progress
         self.packing = Packing(network.fields)
         self.takings = takings(self.packing, network)
+        self._masks = Masks(self.packing, [one.change for one in self.takings])
+        self._wakes = np.array([bool(one.wakes) for one in self.takings], np.bool_)
+        suits = Pairs.suits(self.packing)
+        self._pairs = Pairs([x.guard for x in network.commands], self.packing) if suits else None
+        inner = network.internal if suits else ()
+        self._inner = (
+            Pairs([x.guard for x in inner], self.packing),
+            Masks(self.packing, [self.packing.change(x.update) for x in inner]),
+        )
+        self._forbidden_pairs = list(self._grouped()) if suits else []
+        self._homes = Homes([one.guard for one in network.commands], self.packing)
         self.rest = self.packing.asked(network.rest)
         self.forbidden = [
             (one, self.packing.asked(one.asks), self.packing.asked(one.shared))
             for one in network.forbidden
         ]
+        self._ill = Homes([one.asks for one in network.forbidden], self.packing)
         self.settling = Settling(self.packing, network)
         self._numbers = Numbering(self.packing.limbs)
         self._numbers.number(self.packing.pack(network.initial))
@@ -83,24 +135,34 @@ class Exploring:
             # Levels, the last and empty one included, as the specification counts them.
             self.depth += 1
             end = self.numbering.size
-            for begin in range(start, end, _CHUNK):
-                self._expand(begin, min(begin + _CHUNK, end))
-                if not self._go_on(min(begin + _CHUNK, end)):
+            while start < end:
+                chunk = self.bounds.chunk(self.numbering.size, _CHUNK, least=_LEAST)
+                begin, start = start, min(start + chunk, end)
+                self._expand(begin, start)
+                if not self._go_on(start):
                     self.depth += self.numbering.size > end
                     return False
-            start = end
         return True
 
     def _expand(self, begin: int, end: int) -> None:
         """Look at the states of these numbers, and take every command that is enabled there."""
         batch = Batch(self.packing, self.numbering.states[:, begin:end].copy())
-        self._look(batch, begin)
+        if self._pairs is None or batch.size >= _NARROW * len(self.takings):
+            self._look(batch, begin)
+            self._take_each(batch, begin)
+        else:
+            self._look_at_pairs(batch, begin)
+            self._take_pairs(self._pairs, batch, begin)
+
+    def _take_each(self, batch: Batch, begin: int) -> None:
+        """One command after another, by all states where it is enabled."""
         sources: list[Numbers] = []
         still: list[Limbs] = []
         moved_sources: list[Numbers] = []
         moved: list[Limbs] = []
         written: set[int] = set()
-        for guard, row, change, wakes in self.takings:
+        for number in self._homes.due(batch):
+            guard, row, change, wakes = self.takings[number]
             found = batch.where(guard)
             if not len(found):
                 continue
@@ -122,6 +184,22 @@ class Exploring:
         if still:
             self._arrive(np.concatenate(sources) + begin, np.concatenate(still, axis=1))
 
+    def _take_pairs(self, pairs: Pairs, batch: Batch, begin: int) -> None:
+        """All commands at once, each by the few states where it is enabled."""
+        states, numbers = pairs.of(batch.limbs)
+        self.transitions += len(states)
+        taken = np.unique(numbers).tolist()
+        self.taken.update(self.takings[number].row for number in taken)
+        changes = self._masks.changes[numbers]
+        states, numbers = states[changes], numbers[changes]
+        if not len(states):
+            return
+        after = batch.limbs[:, states] & self._masks.keep[:, numbers] | self._masks.put[:, numbers]
+        wakes = self._wakes[numbers]
+        if wakes.any():
+            self._settle_pairs(after, wakes.nonzero()[0])
+        self._arrive(states + begin, after)
+
     def _arrive(self, sources: Numbers, states: Limbs) -> None:
         numbers, new = self._numbers.number(states)
         self.parents.append(sources[new].astype(np.int32))
@@ -142,10 +220,22 @@ class Exploring:
 
     # ------------------------------------------------------------------ what is wrong
 
+    def _settle_pairs(self, states: Limbs, left: Numbers) -> None:
+        """Settle some of these states, each by one internal command at a time."""
+        pairs, masks = self._inner
+        while len(left):
+            found, numbers = pairs.of(states[:, left])
+            which, first = np.unique(found, return_index=True)
+            numbers, left = numbers[first], left[which]
+            states[:, left] = states[:, left] & masks.keep[:, numbers] | masks.put[:, numbers]
+            rows = self.network.internal
+            self.taken.update(rows[number].row for number in np.unique(numbers).tolist())
+
     def _look(self, batch: Batch, begin: int) -> None:
         """Keep the first breach of each rule at each step: by distance, so the nearest."""
         shared: dict[int, npt.NDArray[np.bool_] | bool] = {}
-        for one, guard, many in self.forbidden:
+        for number in self._ill.due(batch):
+            one, guard, many = self.forbidden[number]
             also = shared.get(id(one.shared))
             if also is None:
                 also = shared[id(one.shared)] = batch.holds(many)
@@ -158,12 +248,36 @@ class Exploring:
             if both is False:
                 continue
             found = np.arange(batch.size) if both is True else both.nonzero()[0]
-            for number in self._kinds(batch, found, several=len(one.sayings) > 1):
-                state = state_of(self.network, self.packing.values(batch.limbs[:, number]))
-                rule, step, sentence = one.said(state.status.value)
-                if (rule, step) not in self.breaches:
-                    path = self._path(begin + int(number))
-                    self.breaches[rule, step] = Breach(rule, step, sentence, path)
+            self._keep(batch, begin, one, found)
+
+    def _grouped(self) -> Iterator[tuple[tuple[Asked, ...], list[int], Pairs]]:
+        """What is forbidden by what many ask as well, which few states satisfy."""
+        groups: dict[Guard, list[int]] = {}
+        for number, one in enumerate(self.network.forbidden):
+            groups.setdefault(one.shared, []).append(number)
+        for shared, numbers in groups.items():
+            asks = [self.network.forbidden[number].asks for number in numbers]
+            yield self.packing.asked(shared), numbers, Pairs(asks, self.packing)
+
+    def _look_at_pairs(self, batch: Batch, begin: int) -> None:
+        """The same as ``_look``, all that is forbidden at once."""
+        for shared, those, pairs in self._forbidden_pairs:
+            among = batch.where(shared)
+            if not len(among):
+                continue
+            states, numbers = pairs.of(batch.limbs[:, among])
+            for number in np.unique(numbers).tolist():
+                one = self.forbidden[those[number]][0]
+                self._keep(batch, begin, one, among[states[numbers == number]])
+
+    def _keep(self, batch: Batch, begin: int, one: Forbidden, found: Numbers) -> None:
+        """Keep what is forbidden in these states."""
+        for there in self._kinds(batch, found, several=len(one.sayings) > 1):
+            state = state_of(self.network, self.packing.values(batch.limbs[:, there]))
+            rule, step, sentence = one.said(state.status.value)
+            if (rule, step) not in self.breaches:
+                path = self._path(begin + int(there))
+                self.breaches[rule, step] = Breach(rule, step, sentence, path)
 
     def _kinds(self, batch: Batch, found: Numbers, *, several: bool) -> Numbers:
         """The first of these states; the first of each core, where a rule tells them apart."""
@@ -203,6 +317,18 @@ class Exploring:
         return trace(self.network, values)
 
     # ------------------------------------------------------------------ what was seen
+
+    def levels(self) -> Levels:
+        """All states and moves that were found."""
+        none = np.zeros(0, np.int32)
+        return Levels(
+            self.network,
+            self.packing,
+            self.numbering.states,
+            np.concatenate(self.parents)[: self.numbering.size],
+            np.concatenate([none, *(one for one, _ in self.edges)]),
+            np.concatenate([none, *(one for _, one in self.edges)]),
+        )
 
     def explored(self, *, complete: bool, interrupted: bool) -> Explored:
         """What was seen until now."""

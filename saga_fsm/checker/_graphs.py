@@ -8,7 +8,8 @@ second time for properties that remember nothing.
 from __future__ import annotations
 
 from array import array
-from typing import Final
+from importlib.util import find_spec
+from typing import Final, Protocol
 
 import attrs
 import numpy as np
@@ -16,9 +17,10 @@ import numpy.typing as npt
 
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._cores import Cores
-from saga_fsm.checker._explicit import Exploring
+from saga_fsm.checker._explicit import Exploring, Levels
 from saga_fsm.checker._packed import Limbs
 from saga_fsm.checker._search import (
+    Exploration,
     Explored,
     Graph,
     _Search,  # pyright: ignore[reportPrivateUsage] - what it explores is kept here
@@ -41,7 +43,7 @@ class Keeping:
 
     def __init__(self) -> None:
         self._found: Explored | None = None
-        self._exploring: _Search | Exploring | None = None
+        self._exploring: _Search | _ByLevels | None = None
 
     def scout(self, network: Network, bounds: Bounds, progress: Progress | None) -> Explored:
         """State by state, as the scout does."""
@@ -51,10 +53,10 @@ class Keeping:
         return self._keep(exploring)
 
     def explicit(self, network: Network, bounds: Bounds, progress: Progress | None) -> Explored:
-        """Whole levels at once, in NumPy."""
-        return self._keep(Exploring(network, bounds, progress))
+        """Whole levels at once, or by compiled loops."""
+        return self._keep(_by_levels(network, bounds, progress))
 
-    def _keep(self, exploring: _Search | Exploring) -> Explored:
+    def _keep(self, exploring: _Search | _ByLevels) -> Explored:
         # The one before may be large, and is not asked for again.
         self._exploring = None
         self._found = finished(exploring)
@@ -70,9 +72,9 @@ class Keeping:
             return None
         if not (explored.complete or explored.short_of in _BOUNDED):
             return None
-        if isinstance(exploring, Exploring):
-            return _of_levels(exploring, complete=explored.complete)
-        return exploring.graph(complete=explored.complete)
+        if isinstance(exploring, _Search):
+            return exploring.graph(complete=explored.complete)
+        return _of_levels(exploring.levels(), complete=explored.complete)
 
 
 def graph_within(network: Network, bounds: Bounds, progress: Progress | None = None) -> Graph:
@@ -90,18 +92,33 @@ def graph_within(network: Network, bounds: Bounds, progress: Progress | None = N
     complete = scouting.run()
     if complete or near == bounds.limit or scouting.short_of == "memory":
         return scouting.graph(complete=complete)
-    exploring = Exploring(blind, bounds, progress)
-    return _of_levels(exploring, complete=exploring.run())
+    exploring = _by_levels(blind, bounds, progress)
+    complete = exploring.run()
+    return _of_levels(exploring.levels(), complete=complete)
 
 
-def _of_levels(exploring: Exploring, *, complete: bool) -> Graph:
+class _ByLevels(Exploration, Protocol):
+    def levels(self) -> Levels:
+        """All states and moves that were found."""
+        ...
+
+
+def _by_levels(network: Network, bounds: Bounds, progress: Progress | None) -> _ByLevels:
+    """By compiled loops, where numba is there, or else in NumPy."""
+    if find_spec("numba") is not None:
+        from saga_fsm.checker import _compiled
+
+        if _compiled.suits(network):
+            return _compiled.Compiled(network, bounds, progress)
+    return Exploring(network, bounds, progress)
+
+
+def _of_levels(found: Levels, *, complete: bool) -> Graph:
     """What a search of whole levels has found, as nodes and moves."""
-    size = exploring.numbering.size
-    cores = Cores(exploring.network)
-    nodes = _nodes(exploring, cores)
-    parents = np.concatenate(exploring.parents)[:size]
-    sources = np.concatenate([np.zeros(0, np.int32), *(one for one, _ in exploring.edges)])
-    targets = np.concatenate([np.zeros(0, np.int32), *(one for _, one in exploring.edges)])
+    size = found.states.shape[1]
+    cores = Cores(found.network)
+    nodes = _nodes(found, cores)
+    sources, targets = found.sources, found.targets
     # Of a search that was cut short, the states up to the last with a move were looked at.
     looked = size if complete else int(sources.max(initial=-1)) + 1
     moves = sources.astype(np.int64) * size + targets
@@ -110,13 +127,13 @@ def _of_levels(exploring: Exploring, *, complete: bool) -> Graph:
     moves = moves[np.diff(moves, prepend=-1) > 0]
     ends = np.cumsum(np.bincount(moves // size, minlength=looked))
     return Graph(
-        cores, nodes, _unsigned(parents), _unsigned(moves % size), _unsigned(ends), complete
+        cores, nodes, _unsigned(found.parents), _unsigned(moves % size), _unsigned(ends), complete
     )
 
 
-def _nodes(exploring: Exploring, cores: Cores) -> list[int]:
+def _nodes(levels: Levels, cores: Cores) -> list[int]:
     """Each state as the number of its core and the bits of the world's memory."""
-    packing, states = exploring.packing, exploring.numbering.states
+    packing, states = levels.packing, levels.states
     in_core = [0] * packing.limbs
     for place in packing.places[: cores.size]:
         in_core[place.limb] |= place.mask << place.shift

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from saga_fsm.checker._cores import rarest
 from saga_fsm.product import Field, Guard, Literal, Network, Update, Values
 
 
@@ -236,6 +237,38 @@ class Settling:
                     self.taken.add(row.row)
 
 
+class Homes:
+    """
+    Guards by the literal that holds least often: most need not be looked at.
+
+    Args:
+        guards: which, by their number.
+        packing: where the fields are.
+    """
+
+    def __init__(self, guards: Sequence[Guard], packing: Packing) -> None:
+        sizes = [len(field.values) for field in packing.fields]
+        self._always = [number for number, guard in enumerate(guards) if not guard]
+        at: dict[int, dict[int, list[int]]] = {}
+        for number, guard in enumerate(guards):
+            if guard:
+                f, allowed = rarest(guard, sizes)
+                bits = sum(1 << x for x in allowed)
+                at.setdefault(f, {}).setdefault(bits, []).append(number)
+        self._at = [(f, list(by_bits.items())) for f, by_bits in at.items()]
+
+    def due(self, batch: Batch) -> list[int]:
+        """The numbers of those that may hold somewhere, in order."""
+        found = list(self._always)
+        for f, by_bits in self._at:
+            present = batch.present(f)
+            for bits, numbers in by_bits:
+                if bits & present:
+                    found += numbers
+        found.sort()
+        return found
+
+
 class Taking(NamedTuple):
     """
     A command, ready for batches.
@@ -251,6 +284,24 @@ class Taking(NamedTuple):
     row: int
     change: list[tuple[int, int, int]]
     wakes: frozenset[int]
+
+
+class Masks:
+    """
+    What commands do, as arrays by their numbers.
+
+    Args:
+        packing: where the fields are.
+        changes: what each does, as ``Packing.change`` has it.
+    """
+
+    def __init__(self, packing: Packing, changes: Sequence[list[tuple[int, int, int]]]) -> None:
+        shape = packing.limbs, len(changes)
+        self.keep, self.put = np.full(shape, -1, np.int64), np.zeros(shape, np.int64)
+        for number, change in enumerate(changes):
+            for limb, keep, put in change:
+                self.keep[limb, number], self.put[limb, number] = keep, put
+        self.changes = np.array([bool(change) for change in changes], np.bool_)
 
 
 def takings(packing: Packing, network: Network) -> list[Taking]:

@@ -33,6 +33,7 @@ from saga_fsm.product import UP, Network
 # So many states are looked at once more to find a shortest run.
 _NEAR = 20_000
 LONGER = "a run may be longer than the shortest"
+ENGINE = "reduced, state by state: counted is what was looked at, not all there is"
 
 
 def explore(network: Network, bounds: Bounds, *, progress: Progress | None = None) -> Explored:
@@ -57,7 +58,8 @@ def _nearest(network: Network, bounds: Bounds, found: Explored) -> Explored:
     """The same breaches, each by a shortest run where one is near."""
     limit = min(bounds.limit, _NEAR)
     near = search(network, limit=limit, memory=bounds.memory)
-    breaches = {(x.rule, x.step): x for x in (*found.breaches, *near.breaches)}
+    far = (attrs.evolve(x, shortest=False) for x in found.breaches)
+    breaches = {(x.rule, x.step): x for x in (*far, *near.breaches)}
     longer = () if len(breaches) == len(near.breaches) else (LONGER,)
     return attrs.evolve(
         found,
@@ -117,7 +119,7 @@ class Reduced(Quotient):
         return attrs.evolve(
             super().explored(complete=complete, interrupted=interrupted),
             depth=None,
-            engine="reduced, state by state",
+            engine=ENGINE,
         )
 
     def _taken(self) -> frozenset[int]:

@@ -77,6 +77,7 @@ def broken_by(
     by_token: dict[str, list[Command]] = {}
     for command in network.commands:
         by_token.setdefault(command.token, []).append(command)
+    forbidden = [(one, one.guard) for one in network.forbidden]
     states = [network.initial]
     for token in run:
         ends = (network.after(command, states[-1]) for command in by_token.get(token, ()))
@@ -84,7 +85,7 @@ def broken_by(
         if after is None:
             return None
         states.append(after)
-        broken = next((one for one in network.forbidden if holds(one.guard, after)), None)
+        broken = next((one for one, guard in forbidden if holds(guard, after)), None)
         if broken is not None:
             said = broken.said(state_of(network, after).status.value)
             return Breach(*said, trace(network, states))

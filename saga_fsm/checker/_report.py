@@ -143,6 +143,11 @@ class Report:
         return self._needs.required
 
     @property
+    def undecided(self) -> tuple[str, ...]:
+        """Steps of whose contract it is not known whether it is enough: too many states to ask."""
+        return self._needs.undecided
+
+    @property
     def missing(self) -> dict[str, set[str]]:
         """What is required and not declared, by path."""
         return self._needs.missing
@@ -176,10 +181,10 @@ class Report:
         """
         The report as one JSON object with a schema number; paths are encoded.
 
-        ``required``, ``missing`` and ``never_taken`` are searched for it, unless the search was
-        interrupted: then they are null, and so are rows never taken where it did not come to its
-        end. ``missing`` has, by step and promise, a run that shows why; the finding of it says by
-        ``shortest`` whether none is shorter.
+        ``required``, ``missing``, ``undecided`` and ``never_taken`` are searched for it, unless the
+        search was interrupted: then they are null, and so are rows never taken where it did not
+        come to its end. ``missing`` has, by step and promise, a run that shows why; the finding of
+        it says by ``shortest`` whether none is shorter.
         """
         plain: dict[str, Any] = {"schema": SCHEMA, "ok": self.ok}
         for field in attrs.fields(Report):
@@ -187,10 +192,11 @@ class Report:
                 plain[field.name] = getattr(self, field.name)
         plain["together"] = None if self.together is None else self.together.plain()
         plain["findings"] = [finding.plain() for finding in self.findings]
-        plain["required"] = plain["missing"] = plain["never_taken"] = None
+        plain["required"] = plain["missing"] = plain["undecided"] = plain["never_taken"] = None
         if not self.interrupted:
             if self._untaken is not None:
                 plain["never_taken"] = [attrs.asdict(one) for one in self.never_taken]
+            plain["undecided"] = list(self.undecided)
             plain["required"] = {x: attrs.asdict(one) for x, one in self.required.items()}
             plain["missing"] = {x: self._runs(x, flags) for x, flags in self.missing.items()}
         return json.dumps(plain)

@@ -9,7 +9,7 @@ import attrs
 
 from saga_fsm.checker._cores import described
 from saga_fsm.path import Path, PathMove
-from saga_fsm.product import LOCK, Network, Values, hidden
+from saga_fsm.product import LOCK, Command, Network, Values, hidden, holds
 
 
 @attrs.frozen
@@ -42,7 +42,7 @@ def trace(network: Network, states: Sequence[Values]) -> Path:
 
 
 def _move(network: Network, before: Values, after: Values) -> PathMove:
-    command = next(one for one in network.commands if network.after(one, before) == after)
+    command = _between(network, before, after)
     changes = tuple(
         (_shown(field.name), _value(field.values[was]), _value(field.values[now]))
         for field, was, now in zip(network.fields, before, after, strict=True)
@@ -50,6 +50,42 @@ def _move(network: Network, before: Values, after: Values) -> PathMove:
     )
     state = described(network, after)
     return PathMove(command.token, says=command.says, state=state, changes=changes)
+
+
+def _between(network: Network, before: Values, after: Values) -> Command:
+    """The first command that leads from one state to the other."""
+    for one in network.commands:
+        if network.after(one, before) == after:
+            return one
+    # Engines settle in orders of their own. Where these come to different states, which the
+    # compiler's tables never do, each of them is one.
+    for one in network.commands:
+        if holds(one.guard, before) and after in _settled(network, one, before):
+            return one
+    message = f"no command leads from {described(network, before)} to {described(network, after)}"
+    raise RuntimeError(f"{message}\n  The table was changed while it was searched: search again.")
+
+
+def _settled(network: Network, command: Command, before: Values) -> set[Values]:
+    """Where a command leads, whatever the order of settling."""
+    todo = [_written(command, before)]
+    seen, ends = set(todo), set()
+    while todo:
+        now = todo.pop()
+        enabled = [row for row in network.internal if holds(row.guard, now)]
+        if not enabled:
+            ends.add(now)
+        fresh = {_written(row, now) for row in enabled} - seen
+        seen |= fresh
+        todo += fresh
+    return ends
+
+
+def _written(command: Command, values: Values) -> Values:
+    now = list(values)
+    for f, x in command.update:
+        now[f] = x
+    return tuple(now)
 
 
 def _shown(name: str) -> str:

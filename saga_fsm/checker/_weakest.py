@@ -38,6 +38,7 @@ class Needs:
         self._layout = lay_out(saga)
         self._paths = _by_name(self._layout)
         self._tried: dict[Shape, bool] = {}
+        self._too_large: set[Shape] = set()
 
     @property
     def promised_whole(self) -> bool:
@@ -76,9 +77,19 @@ class Needs:
             try:
                 self._tried[tried] = first_breach(tried.make()) is None
             except TooLargeError:
-                # Four parallel blocks in one another: what comes so late was seen without them.
+                # Four parallel blocks in one another. It is taken for enough, and said not to be
+                # known (``undecided``).
                 self._tried[tried] = True
+                self._too_large.add(shape)
         return self._tried[tried]
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """The steps of whose contract it is not known whether it is enough, by name."""
+        if not self.required:
+            return ()
+        large = {path for path, shape in self._shapes.items() if shape in self._too_large}
+        return tuple(name for name, paths in self._paths.items() if large.intersection(paths))
 
     @cached_property
     def missing(self) -> dict[str, set[str]]:

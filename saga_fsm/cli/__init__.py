@@ -22,12 +22,18 @@ from saga_fsm.cli.forecast import forecast
 from saga_fsm.cli.interference import interference
 from saga_fsm.cli.run import run
 from saga_fsm.cli.runs import runs
-from saga_fsm.errors import MissingExtraError, StoreBrokenError, StoreUnavailableError
+from saga_fsm.errors import (
+    MissingExtraError,
+    StoreBrokenError,
+    StoreUnavailableError,
+    UnknownRunError,
+)
 
 
 __all__ = ["main", "saga_fsm"]
 
 _INTERRUPTED = 130
+_FINDINGS = 1
 _USAGE = 2
 _ENVIRONMENT = 3
 
@@ -69,6 +75,9 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted\n  Start the command again to go on.", err=True)
         sys.exit(_INTERRUPTED)
+    except UnknownRunError as error:
+        click.echo(f"{error}", err=True)
+        sys.exit(_FINDINGS)
     except (MissingExtraError, StoreBrokenError, StoreUnavailableError) as error:
         click.echo(f"{error}", err=True)
         sys.exit(_ENVIRONMENT)

@@ -29,7 +29,11 @@ _PAGE = 1_000
 def audit(
     *, target: str, text: str | None, url: str | None, run_id: str | None, as_json: bool
 ) -> int:
-    """Replay a path, or stored runs, on a saga's machine. TARGET is module:name or file.py:name."""
+    """
+    Replay a path, or stored runs, on a saga's machine. TARGET is module:name or file.py:name.
+
+    The status is 1 when one does not follow it, and when there is none that was looked at.
+    """
     from saga_fsm.conformance import audit as audit_path
 
     if (text is None) == (url is None):
@@ -70,9 +74,12 @@ def _stored(saga: Any, store: Store, run_id: str | None, *, as_json: bool) -> in
         for run, found in wrong:
             click.echo(f"{run.run_id}: {found}")
         click.echo(f"{saga.name}: {followed} runs follow the machine, {len(wrong)} do not")
+        if not (followed or wrong):
+            click.echo("  nothing was looked at: is it this saga, and this journal?", err=True)
         if others:
             click.echo(f"  {others} were started under another machine and are not looked at")
-    return 1 if wrong else 0
+    # Who asks whether all is well, and of nothing, has asked something else.
+    return 1 if wrong or not followed else 0
 
 
 def _runs(store: Store, saga: str, run_id: str | None) -> Iterator[Run]:

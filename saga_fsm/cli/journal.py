@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 
 if TYPE_CHECKING:
-    from saga_fsm.ports import Store
+    from saga_fsm.machine import Machine
+    from saga_fsm.ports import Run, Store
 
 option = click.option(
     "--journal", "url", required=True, metavar="URL", help="sqlite:///FILE or postgresql://..."
@@ -22,28 +22,43 @@ def opened(url: str, *, make: bool = False) -> Store:
 
     Args:
         url: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://...``.
-        make: whether a file that is not there is made; else that is an error.
+        make: whether what is not there is made, file and tables; else that is an error.
 
     Raises:
         click.UsageError: it is no such URL.
         StoreUnavailableError: it cannot be reached.
+        StoreBrokenError: it holds no runs.
     """
-    from saga_fsm.errors import StoreUnavailableError
-
     kind, _, rest = url.partition("://")
     if kind in {"postgresql", "postgres"}:
         from saga_fsm.journals.postgres import PostgresJournal
 
-        return PostgresJournal(url)
+        return PostgresJournal(url, create=make)
     if kind != "sqlite" or not rest.startswith("/") or not rest[1:]:
         message = f"'{url}' is no journal. Give sqlite:///FILE or postgresql://USER@HOST/NAME."
         raise click.UsageError(message)
     from saga_fsm.journals.sqlite import SqliteJournal
 
-    path = Path(rest[1:])
-    if not make and not path.is_file():
-        raise StoreUnavailableError(store=str(path), message="there is no such file")
-    return SqliteJournal(path)
+    return SqliteJournal(rest[1:], create=make)
+
+
+def only_waits(machine: Machine, run: Run, store: Store) -> bool:
+    """Whether a run does nothing by itself until somebody answers its pending steps."""
+    from saga_fsm.machine import SetTimer
+
+    if not run.waiting:
+        return False
+    events = [entry.event for entry in store.read(run.run_id) if not entry.event.startswith("#")]
+    moves = machine.replay(events)
+    owed = machine.owed(moves[-1].state) if moves else ()
+    # A deadline is hours away; a retry is due soon.
+    others = [
+        effect
+        for effect in owed
+        if getattr(effect, "target", "") not in run.waiting
+        and not (isinstance(effect, SetTimer) and effect.target.endswith("@stop"))
+    ]
+    return not others
 
 
 def person() -> str:

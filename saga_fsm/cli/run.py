@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import sys
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from saga_fsm.cli.inputs import read_input, shown
-from saga_fsm.cli.journal import opened
+from saga_fsm.cli.journal import only_waits, opened
 from saga_fsm.cli.target import load, load_named
 
 
 if TYPE_CHECKING:
     from saga_fsm.machine import Move, State
+    from saga_fsm.ports import Store
     from saga_fsm.runner import Outcome
 
 _SCHEMA = 1
+_LOOK = 0.1  # seconds between two looks at a run that is kept
 _EXIT = {"completed": 0, "compensated": 1, "stuck": 4}
 
 
@@ -39,21 +42,73 @@ def run(  # noqa: PLR0913 - one option a fact
     """
     Run a saga: its actions are called. TARGET is module:name or file.py:name.
 
-    With --journal it is kept, and the same command with the same --id goes on with it.
+    With --journal it is kept, and the same command with the same --id goes on with it. Ctrl-C turns
+    a run back; one that is kept is left as it is. A run that waits for an answer which nobody gives
+    here is left waiting, and the status is 1.
     """
-    from saga_fsm.runner import run as run_saga
-
     saga = load(target)
     value = read_input(saga, text)
     world = None if services is None else load_named(services)()
     # Who waits at a terminal sees how far it is; a pipe gets the outcome only.
-    observer = _told if sys.stderr.isatty() else None
-    journal = None if url is None else opened(url, make=True)
-    outcome = run_saga(
-        saga, value, services=world, journal=journal, run_id=run_id, observer=observer
-    )
+    told = sys.stderr.isatty()
+    if url is None:
+        outcome = _in_memory(saga, value, world, run_id, told=told)
+    else:
+        outcome = _kept(saga, value, world, run_id, url, told=told)
+    if outcome is None:
+        return 1
     click.echo(_json(outcome) if as_json else _text(outcome))
     return _EXIT[outcome.status.value]
+
+
+def _in_memory(
+    saga: Any, value: Any, world: Any, run_id: str | None, *, told: bool
+) -> Outcome[Any] | None:
+    from saga_fsm.errors import NobodyAnswersError
+    from saga_fsm.runner import run as run_saga
+
+    observer = _told if told else None
+    try:
+        return run_saga(saga, value, services=world, run_id=run_id, observer=observer)
+    except NobodyAnswersError as error:
+        steps = ", ".join(f"'{step}'" for step in error.waiting)
+        click.echo(f"the run waits for {steps}, and nobody can answer it here", err=True)
+        click.echo("  Keep it: run it with --journal URL, then `saga-fsm runs deliver`.", err=True)
+        return None
+
+
+def _kept(  # noqa: PLR0913 - the facts of a run
+    saga: Any, value: Any, world: Any, run_id: str | None, url: str, *, told: bool
+) -> Outcome[Any] | None:
+    """Carry a stored run to its rest; None when all it does is wait for an answer."""
+    from saga_fsm.compiler import compile_saga
+    from saga_fsm.runner import Orchestrator
+
+    store = opened(url, make=True)
+    machine = compile_saga(saga)
+    shown_so_far = 0
+    with Orchestrator(saga, journal=store, services=world, poll=_LOOK) as carried:
+        name = carried.start(saga, value, run_id=run_id)
+        while True:
+            try:
+                return carried.wait(name, timeout=_LOOK)
+            except TimeoutError:
+                entries = store.read(name)
+            for entry in entries[shown_so_far:] if told else ():
+                click.echo(f"  {entry.event}", err=True)
+            shown_so_far = len(entries)
+            run, open_words = carried.show(name), _unheard(store, name)
+            if not open_words and only_waits(machine, run, store):
+                break
+    for step in run.waiting:
+        click.echo(f"{name} waits for '{step}'; it is kept", err=True)
+        command = f"saga-fsm runs deliver {quote(name)} {quote(step)} JSON --journal {quote(url)}"
+        click.echo(f"  Answer with `{command}`, then run it again with --id {name}.", err=True)
+    return None
+
+
+def _unheard(store: Store, run_id: str) -> bool:
+    return any(word.answer is None for word in store.words(run_id))
 
 
 def _told(event: str, _before: State, move: Move) -> None:

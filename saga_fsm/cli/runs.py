@@ -5,21 +5,27 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from saga_fsm.cli.journal import opened, option, person, shown_run
+from saga_fsm.cli.journal import only_waits, opened, option, person, shown_run
 from saga_fsm.cli.target import load, load_named
 
 
 if TYPE_CHECKING:
-    from saga_fsm.ports import Entry, Run, Store
+    from collections.abc import Sequence
+
+    from saga_fsm.machine import Machine
+    from saga_fsm.ports import Entry, Run, Store, Word
+    from saga_fsm.runner import Orchestrator
 
 _SCHEMA = 1
 _STATUSES = ["new", "running", "compensating", "completed", "compensated", "stuck"]
 _LOOK = 0.05  # seconds between two looks for an answer
+_DRAIN = 0.3  # seconds between two looks at what is left
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object with a schema.")
@@ -60,7 +66,8 @@ def list_(  # noqa: PLR0913 - one option a filter
     """List runs, the newest first."""
     from saga_fsm.machine import Status
 
-    found = opened(url).list_runs(
+    store = opened(url)
+    found = store.list_runs(
         status=None if status is None else Status(status),
         saga=saga,
         waiting=waiting,
@@ -71,6 +78,8 @@ def list_(  # noqa: PLR0913 - one option a filter
         click.echo(json.dumps({"schema": _SCHEMA, "runs": [shown_run(run) for run in found]}))
     else:
         click.echo("\n".join(_line(run) for run in found) or "no runs")
+    if not found and saga is not None and not store.list_runs(saga=saga, limit=1):
+        click.echo(f"there is no run of a saga '{saga}' in this journal", err=True)
     return 0
 
 
@@ -86,18 +95,29 @@ def show(*, run_id: str, url: str, redact: tuple[str, ...], as_json: bool) -> in
     store = opened(url)
     run = _found(store, run_id)
     entries = store.read(run_id)
+    # Those that moved it are among its entries.
+    words = [word for word in store.words(run_id) if word.answer != "yes"]
     hidden = [redacted(entry.data, set(redact)) for entry in entries]
     if as_json:
         told = [
             {"event": entry.event, "at": entry.at, "data": data}
             for entry, data in zip(entries, hidden, strict=True)
         ]
-        click.echo(json.dumps({"schema": _SCHEMA, "run": shown_run(run), "entries": told}))
+        said = [
+            {"word": one.word, "by": one.by, "note": one.note, "at": one.at, "answer": _answer(one)}
+            for one in words
+        ]
+        facts = {"run": shown_run(run), "entries": told, "words": said}
+        click.echo(json.dumps({"schema": _SCHEMA, **facts}))
         return 0
     click.echo(_line(run))
     click.echo(f"  machine {run.fingerprint}; owner {run.owner or 'nobody'}")
+    after = _after(run, entries)
     for path, what in run.unresolved.items():
-        click.echo(f"  owed: {what} {path}")
+        before = ", ".join(after.get(path, ()))
+        click.echo(f"  owed: {what} {path}{f' (after {before})' if before else ''}")
+    for word in words:
+        click.echo(_word(word))
     for entry, data in zip(entries, hidden, strict=True):
         click.echo(_entry(entry, data))
     return 0
@@ -183,56 +203,83 @@ def deliver(  # noqa: PLR0913 - one option a fact
 @click.argument("reason", required=False, default="")
 @option
 @_by
+@_note
 @_wait
 def reject(  # noqa: PLR0913 - one option a fact
-    *, run_id: str, step: str, reason: str, url: str, by: str | None, wait: float
+    *, run_id: str, step: str, reason: str, url: str, by: str | None, note: str, wait: float
 ) -> int:
-    """Refuse a pending STEP."""
-    return _say(url, run_id, f"reject({step})", None, by, reason, wait)
+    """Refuse a pending STEP; REASON, or --note, is kept with the run."""
+    if reason and note:
+        raise click.UsageError("a REASON and --note say the same. Give one of them.")
+    return _say(url, run_id, f"reject({step})", None, by, reason or note, wait)
 
 
 @runs.command()
 @click.argument("targets", nargs=-1, required=True)
 @option
 @click.option("--services", help="module:factory, called without arguments, for ctx.services.")
-@click.option("--timeout", type=click.FloatRange(min=0), help="Seconds; then leave the rest.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for runs that another owner has, and for slow ones; 0: not at all.",
+)
 @_as_json
 def recover(
     *,
     targets: tuple[str, ...],
     url: str,
     services: str | None,
-    timeout: float | None,
+    timeout: float,
     as_json: bool,
 ) -> int:
     """
     Carry on with runs in flight.
 
-    TARGETS are their sagas, each module:name or file.py:name.
+    TARGETS are their sagas, each module:name or file.py:name. What an owner has that is gone is
+    taken up when its lease ends. Runs that wait for an answer are left waiting. The status is 4
+    with a stuck run, 1 with one that was compensated or is still in flight.
     """
+    from saga_fsm.compiler import compile_saga
     from saga_fsm.runner import Orchestrator
 
     rested: list[Run] = []
     world = None if services is None else load_named(services)()
     sagas = [load(target) for target in targets]
-    store = opened(url, make=True)
+    store = opened(url)
+    machines = {saga.name: compile_saga(saga) for saga in sagas}
     with Orchestrator(*sagas, journal=store, services=world, on_rest=rested.append) as carried:
-        carried.recover()
-        try:
-            carried.drain(timeout=timeout)
-        except TimeoutError:
-            click.echo("some runs are still in flight; they are left for later", err=True)
+        left = _carried(carried, store, machines, timeout)
         for one in carried.stranded():
             click.echo(f"waits: {one}", err=True)
-    held = _held(store, [saga.name for saga in sagas])
     statuses = Counter({run.run_id: run.status.value for run in rested}.values())
-    if held:
-        text = f"{held} more are another's until its lease ends; then this takes them up"
-        click.echo(text, err=True)
     tally = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
-    told = {"schema": _SCHEMA, "rested": dict(statuses)}
+    told = {"schema": _SCHEMA, "rested": dict(statuses), "left": [run.run_id for run in left]}
     click.echo(json.dumps(told) if as_json else tally or "no run has come to rest")
-    return 4 if statuses["stuck"] else 1 if statuses["compensated"] else 0
+    for run in left:
+        click.echo(_left(run), err=True)
+    return 4 if statuses["stuck"] else 1 if statuses["compensated"] or left else 0
+
+
+def _carried(
+    carried: Orchestrator, store: Store, machines: dict[str, Machine], timeout: float
+) -> list[Run]:
+    """Let an orchestrator work until only time or people could help; what is left in flight."""
+    end = time.monotonic() + timeout
+    told: set[str] = set()
+    while True:
+        carried.recover()
+        with suppress(TimeoutError):
+            carried.drain(timeout=_DRAIN)
+        left = _in_flight(store, list(machines))
+        waiting = [run for run in left if only_waits(machines[run.saga], run, store)]
+        if len(waiting) == len(left) or time.monotonic() >= end:
+            return left
+        for run in left:
+            if run.run_id not in told and run not in waiting:
+                told.add(run.run_id)
+                click.echo(f"waiting for {run.run_id}, which {_has(run)}", err=True)
 
 
 @runs.command()
@@ -253,15 +300,26 @@ def prune(*, url: str, age: str, saga: str | None) -> int:
 # ------------------------------------------------------------------ saying and showing
 
 
-def _held(store: Store, sagas: list[str]) -> int:
-    """How many runs in flight somebody else has."""
+def _in_flight(store: Store, sagas: list[str]) -> list[Run]:
     from saga_fsm.machine import Status
 
-    flying = (Status.RUNNING, Status.COMPENSATING)
-    runs = [
-        run for name in sagas for one in flying for run in store.list_runs(saga=name, status=one)
+    flying = (Status.NEW, Status.RUNNING, Status.COMPENSATING)
+    return [
+        run
+        for name in sagas
+        for one in flying
+        for run in store.list_runs(saga=name, status=one, limit=None)
     ]
-    return sum(bool(run.owner) for run in runs)
+
+
+def _has(run: Run) -> str:
+    return f"owner {run.owner} has until its lease ends" if run.owner else "is not over"
+
+
+def _left(run: Run) -> str:
+    if run.waiting:
+        return f"{run.run_id} waits for {', '.join(run.waiting)}: `saga-fsm runs deliver`"
+    return f"{run.run_id} is still {run.status.value}, and {_has(run)}"
 
 
 def _say(  # noqa: PLR0913, PLR0917 - the parts of a word
@@ -310,6 +368,33 @@ def _line(run: Run) -> str:
     if run.unresolved:
         text += f"  owes {', '.join(f'{what} {path}' for path, what in run.unresolved.items())}"
     return text
+
+
+def _after(run: Run, entries: Sequence[Entry]) -> dict[str, list[str]]:
+    """What of a stuck run has to be decided before what: by the alert with which it got stuck."""
+    alerts = [entry.data for entry in entries if entry.event == "#alert(stuck)"]
+    if run.status.value != "stuck" or not alerts:
+        return {}
+    told = json.loads(alerts[-1]) if isinstance(alerts[-1], str) else alerts[-1]
+    found: dict[str, list[str]] = told.get("after", {})
+    return found
+
+
+def _answer(word: Word) -> str:
+    """What became of a word that has not moved its run, in one line."""
+    from saga_fsm.runner.house import ERROR, raised
+
+    if word.answer is None:
+        return "open: nobody has heard it yet"
+    if not word.answer.startswith(ERROR):
+        return "unchanged: it was decided before"
+    return f"refused: {str(raised(word.answer.removeprefix(ERROR))).splitlines()[0]}"
+
+
+def _word(word: Word) -> str:
+    who = f" by {word.by}" if word.by else ""
+    why = f" ({word.note})" if word.note else ""
+    return f"  said: {word.word}{who}{why}; {_answer(word)}"
 
 
 def _entry(entry: Entry, data: Any) -> str:

@@ -16,7 +16,7 @@ from saga_fsm.definition.context import Context
 from saga_fsm.definition.outcomes import Pending
 
 
-__all__ = ["argument_of_context", "fields_of", "returned"]
+__all__ = ["argument_of_context", "fields_of", "nullable", "returned"]
 
 _AWAITED = (abc.Awaitable, abc.Coroutine)
 
@@ -81,6 +81,29 @@ def argument_of_context(function: Any, index: int) -> Any:
         given = get_args(found) if get_origin(found) is Context else ()
         return _said(given[index]) if len(given) > index else Any
     return Any
+
+
+def nullable(type_: Any) -> bool:
+    """
+    Whether a type has None among its values; of what says nothing it is so.
+
+    >>> nullable(int | None), nullable(Any), nullable(int)
+    (True, True, False)
+    """
+    origin, given = get_origin(type_), get_args(type_)
+    if origin in {typing.Union, types.UnionType}:
+        return any(map(nullable, given))
+    if origin is Annotated:
+        return nullable(given[0])
+    if origin is Literal:
+        return None in given
+    if hasattr(type_, "__value__"):  # a name for another type
+        return nullable(type_.__value__)
+    return any(type_ is one for one in (Any, object, None, type(None))) or _unknown_at_all(type_)
+
+
+def _unknown_at_all(type_: Any) -> bool:
+    return isinstance(type_, TypeVar) or type_ is _Unknown
 
 
 def _annotations(function: Any) -> tuple[dict[str, Any], _Names]:

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from saga_fsm.codec._form import Form, Misfit, named
+from saga_fsm.codec._hints import nullable
 from saga_fsm.codec._json import Codec, JsonCodec, text_of, tree_of
 from saga_fsm.codec._types import Datum
 from saga_fsm.errors import UnstorableValueError
@@ -35,13 +36,17 @@ class Pen:
         limit: characters that its text may have.
     """
 
-    __slots__ = ("_codec", "_datum", "_form", "_limit", "_saga", "_short", "_sure", "direct")
+    __slots__ = (
+        *("_codec", "_datum", "_form", "_limit", "_nullable", "_saga", "_short", "_sure"),
+        "direct",
+    )
 
     def __init__(self, saga: str, codec: Codec, datum: Datum, limit: int) -> None:
         self._saga = saga
         self._codec = codec
         self._datum = datum
         self._limit = limit
+        self._nullable = nullable(datum.type)
         # A subclass of ours may do as it likes in encode and decode.
         ours = type(codec) is JsonCodec and codec.converter is None
         self._form: Form | None = codec.form(datum.type) if ours else None  # type: ignore[attr-defined]
@@ -58,6 +63,17 @@ class Pen:
         if kind is str:
             return len(value) < self._short and value.isascii()
         return -_LARGE < value < _LARGE and self._short > 0
+
+    def nothing(self) -> None:
+        """
+        Say whether there may be nothing, where the annotation names a type.
+
+        Raises:
+            UnstorableValueError: None is no value of that type.
+        """
+        if not self._nullable:
+            remedy = f"Give what the annotation says, or annotate {named(self._datum.type)} | None."
+            raise refusal(self._saga, self._datum, Misfit("it is None", remedy))
 
     def write(self, value: Any, *, look: bool) -> str:
         """

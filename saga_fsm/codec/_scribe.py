@@ -111,10 +111,13 @@ class Scribe:
         Raises:
             UnstorableValueError: it cannot be written, or would come back as something else.
         """
-        if value is None:
-            return
         pen = self._pens.get((kind, path)) or self._pen(kind, path)
-        if pen is None or pen.plain(value):
+        if pen is None:
+            return
+        if value is None:
+            pen.nothing()
+            return
+        if pen.plain(value):
             return
         if kind == "expand" and value.__class__ is not list:
             # What an each is given to go through becomes a list; to go through it twice may not do.
@@ -196,6 +199,8 @@ class Scribe:
         assert pen is not None  # noqa: S101 - the input is a datum of every saga
         rest = {key: value for key, value in header.items() if key != "input"}
         given = header.get("input")
+        if given is None:
+            pen.nothing()
         text = "null" if given is None else self._admitted(pen, given)
         text = text or pen.write(given, look=True)
         if given is None or type(self.codec) is JsonCodec:

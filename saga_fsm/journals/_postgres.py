@@ -83,16 +83,23 @@ def shown_as(facts: dict[str, Any]) -> str:
     return f"postgresql://{','.join(places)}/{facts.get('dbname') or ''}"
 
 
-def make_tables(connection: Connection, shown: str) -> None:
+def make_tables(connection: Connection, shown: str, *, create: bool) -> None:
     """
     Make the tables of a journal, or bring them to this version.
 
     Raises:
-        StoreBrokenError: they are of a newer one.
+        StoreBrokenError: they are of a newer one, or are not there and are not to be made.
     """
     scripts = versions("postgres")
-    if _version(connection, shown, len(scripts)) == len(scripts):
+    version = _version(connection, shown, len(scripts))
+    if version == len(scripts):
         return
+    if not (version or create):
+        raise StoreBrokenError(
+            store=shown,
+            message="it holds no runs: there are no tables of saga_fsm in it",
+            remedy="Give the database of a journal; an orchestrator or 'run --journal' makes one.",
+        )
     with connection.transaction():
         # Two that come at once: the second finds what the first has made.
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
@@ -248,3 +255,32 @@ class Line:
 
 def _is(error: Exception, codes: tuple[str, ...]) -> bool:
     return str(getattr(error, "sqlstate", None) or "-").startswith(codes)
+
+
+def in_transaction(given: Any, connection: Any, kind: Any) -> None:
+    """
+    Refuse what is no connection in whose transaction a run can be stored.
+
+    Args:
+        given: what the caller gave.
+        connection: the driver's connection behind it.
+        kind: which it has to be: psycopg's ``Connection`` or ``AsyncConnection``.
+    """
+    psycopg = driver()
+    if not isinstance(connection, kind):
+        awaited = kind is psycopg.AsyncConnection
+        mark = "Async" if awaited else ""
+        other = "" if awaited else " One that is awaited goes to AsyncOrchestrator.start."
+        raise SagaError(
+            f"within= is {type(given).__name__}, and this journal is Postgres by psycopg 3\n"
+            f"  Give a psycopg.{mark}Connection, or an SQLAlchemy {mark}Session or "
+            f"{mark}Connection of an engine postgresql+psycopg://, in whose transaction the run "
+            f"shall be stored.{other}"
+        )
+    idle = connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    if connection.autocommit and idle:
+        raise SagaError(
+            "within= is a connection in autocommit mode, outside of a transaction\n"
+            "  Nothing would hold the run and your own rows together: begin one, "
+            "`with connection.transaction():`."
+        )

@@ -104,3 +104,18 @@ def driver_of(given: Any) -> Any:
     if not given.in_transaction():
         given.begin()
     return pooled.driver_connection
+
+
+async def async_driver_of(given: Any) -> Any:
+    """
+    Give the driver's connection behind an SQLAlchemy AsyncSession or AsyncConnection.
+
+    Others as they are. Its transaction has begun then.
+    """
+    if hasattr(given, "sync_session"):
+        given = await given.connection()
+    if not hasattr(given, "sync_connection"):
+        return given
+    if not given.in_transaction():
+        await given.begin()
+    return (await given.get_raw_connection()).driver_connection

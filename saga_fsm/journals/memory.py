@@ -36,6 +36,7 @@ class _Kept:
     fence: int = 1
     owner: str = ""
     due: float | None = None
+    spoken: float | None = None
     input: str | None = None
 
     def run(self) -> Run:
@@ -112,7 +113,9 @@ class MemoryJournal:
             standing = None if kept is None else (len(kept.entries), kept.fence)
             return refused(append, standing)
         if not append.owner:
-            kept.due = append.due
+            # A word that came while its owner had it, and was given up unheard, makes it due.
+            unheard = kept.spoken if kept.owner else None
+            kept.due = append.due if unheard is None else unheard
         elif append.owner != kept.owner:
             # A run that somebody has is due at once, should its owner be gone.
             kept.due = now
@@ -161,8 +164,10 @@ class MemoryJournal:
             due = sorted(self._due(known, now), key=lambda one: (one[0], one[1].number))
             claims: list[Claim] = []
             for _, kept in due[:limit]:
+                by_word = not kept.owner and kept.due == kept.spoken
                 kept.owner, kept.due, kept.fence = owner, now, kept.fence + 1
-                claims.append(Claim(kept.run(), kept.fence, kept.input))
+                kept.spoken = None
+                claims.append(Claim(kept.run(), kept.fence, kept.input, by_word))
             return claims
 
     def _due(self, known: set[tuple[str, str]], now: float) -> Iterator[tuple[float, _Kept]]:
@@ -185,7 +190,7 @@ class MemoryJournal:
             self._until.pop(owner, None)
             for kept in self._runs.values():
                 if kept.owner == owner:
-                    kept.owner, kept.due = "", self._now()
+                    kept.owner, kept.due, kept.spoken = "", self._now(), None
 
     # ------------------------------------------------------------------ reading
 
@@ -249,6 +254,8 @@ class MemoryJournal:
                 raise UnknownRunError(run_id=run_id, store="memory")
             now, number = self._now(), next(self._numbers)
             self._words[number] = Word(number, run_id, word, data, by, note, now)
+            if kept.owner or kept.spoken is None or kept.due != kept.spoken:
+                kept.spoken = now
             if not kept.owner:
                 # Whoever waits longest is taken first: a word does not put a run behind others.
                 kept.due = now if kept.due is None else min(kept.due, now)
@@ -268,6 +275,16 @@ class MemoryJournal:
         """What became of a word; None as long as nothing did."""
         with self._lock:
             return self._answers.get(number)
+
+    def words(self, run_id: str) -> list[Word]:
+        """All words to a run with what became of them, in the order of their coming."""
+        holdable(run_id)
+        with self._lock:
+            return [
+                attrs.evolve(word, answer=self._answers.get(number))
+                for number, word in self._words.items()
+                if word.run_id == run_id
+            ]
 
     # ------------------------------------------------------------------ keeping house
 

@@ -13,6 +13,7 @@ it runs: ``pg_dump`` or a base backup, as of any database.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import threading
@@ -32,8 +33,15 @@ from saga_fsm.errors import (
 )
 from saga_fsm.journals._checks import holdable, nameable, owning, writable
 from saga_fsm.journals._group import Group
-from saga_fsm.journals._postgres import Line, driver, make_tables, parsed, shown_as
-from saga_fsm.journals._sql import driver_of, lone, run_of, statements
+from saga_fsm.journals._postgres import (
+    Line,
+    driver,
+    in_transaction,
+    make_tables,
+    parsed,
+    shown_as,
+)
+from saga_fsm.journals._sql import async_driver_of, driver_of, lone, run_of, statements
 from saga_fsm.journals._writer import Writer
 from saga_fsm.machine import Status
 from saga_fsm.ports import Append, Birth, Claim, Entry, Run, Word
@@ -56,6 +64,8 @@ class PostgresJournal:
     Args:
         conninfo: ``postgresql://user:password@host:port/database`` or ``key=value`` pairs, as libpq
             takes them. Its tables are made if they are not there; all names begin with ``saga_``.
+        create: whether the tables are made where they are not; else that is an error, and nothing
+            is written.
         patience: seconds in which a database that cannot be reached may come back, and to wait
             for a lock that another session holds.
         connections: at most so many for all but appending, which has one of its own.
@@ -74,6 +84,7 @@ class PostgresJournal:
         self,
         conninfo: str,
         *,
+        create: bool = True,
         patience: float = 10.0,
         connections: int = 8,
         now: Callable[[], float] | None = None,
@@ -93,7 +104,7 @@ class PostgresJournal:
         self._lock = threading.Lock()
         self._place: tuple[Any, ...] | None = None  # of the database, once somebody asks
         try:
-            self._others.ask(lambda db, _: make_tables(db, self.shown))
+            self._others.ask(lambda db, _: make_tables(db, self.shown, create=create))
         except BaseException:
             self._others.close()
             raise
@@ -156,25 +167,38 @@ class PostgresJournal:
 
         return self._ask(work)
 
+    async def enter_within(self, birth: Birth, within: Any) -> bool:
+        """
+        Store a run in the transaction of a connection that is awaited: as ``enter``.
+
+        Args:
+            birth: with the input as text.
+            within: a psycopg AsyncConnection, or an SQLAlchemy AsyncConnection or AsyncSession on
+                psycopg, to this database.
+        """
+        nameable(birth.run_id, birth.saga, birth.fingerprint, birth.digest)
+        holdable(birth.input)
+        psycopg = driver()
+        connection = await async_driver_of(within)
+        in_transaction(within, connection, psycopg.AsyncConnection)
+        cursor = psycopg.AsyncCursor(connection, row_factory=psycopg.rows.tuple_row)
+        await cursor.execute(_SQL["place"])
+        place = await cursor.fetchone()
+        await asyncio.to_thread(self._same_place, place)
+        asked = {**attrs.asdict(birth), "now": self._now(), "mark": secrets.randbits(62)}
+        await cursor.execute(_SQL["entered"], asked)
+        return await cursor.fetchone() is not None
+
     def _within(self, given: Any) -> Any:
         """Give a cursor of the caller's connection, in its transaction."""
         psycopg = driver()
         connection = driver_of(given)
-        if not isinstance(connection, psycopg.Connection):
-            raise SagaError(
-                f"within= is {type(given).__name__}, and this journal is Postgres by psycopg 3\n"
-                "  Give a psycopg.Connection, or an SQLAlchemy Session or Connection of an engine "
-                "postgresql+psycopg://, in whose transaction the run shall be stored."
-            )
-        idle = connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
-        if connection.autocommit and idle:
-            raise SagaError(
-                "within= is a connection in autocommit mode, outside of a transaction\n"
-                "  Nothing would hold the run and your own rows together: begin one, "
-                "`with connection.transaction():`."
-            )
+        in_transaction(given, connection, psycopg.Connection)
         cursor = psycopg.Cursor(connection, row_factory=psycopg.rows.tuple_row)
-        place = cursor.execute(_SQL["place"]).fetchone()
+        self._same_place(cursor.execute(_SQL["place"]).fetchone())
+        return cursor
+
+    def _same_place(self, place: tuple[Any, ...] | None) -> None:
         if place != self._place:
             # A server that was started again is the same, and says so now.
             self._place = self._ask(lambda db, _: db.execute(_SQL["place"]).fetchone())
@@ -184,7 +208,6 @@ class PostgresJournal:
                 "  A transaction spans one database: keep the journal in the same one, and in the "
                 "same schema."
             )
-        return cursor
 
     # ------------------------------------------------------------------ owners
 
@@ -334,6 +357,11 @@ class PostgresJournal:
         rows = self._rows("answer", number=number)
         return rows[0][0] if rows else None
 
+    def words(self, run_id: str) -> list[Word]:
+        """All words to a run with what became of them, in the order of their coming."""
+        holdable(run_id)
+        return [Word(*row) for row in self._rows("words", run_id=run_id)]
+
     # ------------------------------------------------------------------ keeping house
 
     def prune(self, before: float, *, saga: str | None = None) -> int:
@@ -385,7 +413,7 @@ class PostgresJournal:
 
 
 def _claim(row: tuple[Any, ...]) -> Claim:
-    return Claim(run_of(row), row[10], row[11])
+    return Claim(run_of(row), row[10], row[11], row[14])
 
 
 def _still(

@@ -26,13 +26,13 @@ from saga_fsm.errors import (
     ConcurrentAppendError,
     JournalError,
     SagaError,
-    StoreBrokenError,
     StoreUnavailableError,
     UnknownRunError,
 )
 from saga_fsm.journals._checks import holdable, nameable, owning, refused, writable
 from saga_fsm.journals._group import Group
-from saga_fsm.journals._sql import driver_of, lone, run_of, shown, split, statements, versions
+from saga_fsm.journals._sql import driver_of, lone, run_of, shown, statements
+from saga_fsm.journals._sqlite import connected, make_tables, told
 from saga_fsm.machine import Status
 from saga_fsm.ports import Append, Birth, Claim, Entry, Run, Word
 
@@ -40,12 +40,6 @@ from saga_fsm.ports import Append, Birth, Claim, Entry, Run, Word
 __all__ = ["SqliteJournal"]
 
 _SQL = statements("sqlite")
-# What mending the machine mends; anything else says that the file is not what it should be.
-_PASSING = {
-    *("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN"),
-    *("SQLITE_READONLY", "SQLITE_NOMEM", "SQLITE_PERM", "SQLITE_PROTOCOL"),
-}
-_BROKEN = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_SCHEMA", "SQLITE_FORMAT"}
 
 
 class SqliteJournal:
@@ -55,6 +49,8 @@ class SqliteJournal:
     Args:
         path: the file; made if it is not there, and its tables if they are not there. It may be the
             file of the caller's own tables: all names here begin with ``saga_``.
+        create: whether file and tables are made where they are not; else that is an error, and
+            nothing is written.
         busy: seconds to wait for another process that writes.
         now: the store's clock, seconds since the epoch: leases and listings go by it.
 
@@ -70,6 +66,7 @@ class SqliteJournal:
         self,
         path: str | os.PathLike[str],
         *,
+        create: bool = True,
         busy: float = 10.0,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -81,10 +78,13 @@ class SqliteJournal:
         # All writing by one connection, one thread at a time; reading by others.
         self._lock = threading.Lock()
         self._readers: SimpleQueue[sqlite3.Connection] = SimpleQueue()
-        with self._told():
-            self._writer = self._connected()
-            self._write_ahead()
-            self._migrate()
+        with told(self.path):
+            self._writer = connected(self._found(path, create=create), busy)
+            try:
+                make_tables(self._writer, self.path, busy, create=create)
+            except BaseException:
+                self._writer.close()
+                raise
 
     def __repr__(self) -> str:
         return f"SqliteJournal({str(self.path)!r})"
@@ -219,7 +219,9 @@ class SqliteJournal:
             for row in rows:
                 db.execute(_SQL["taken"], (owner, now, row[0]))
             db.execute(_SQL["bury"], (now,))
-        return [Claim(run_of((*row[:9], owner)), row[10] + 1, row[11]) for row in rows]
+        return [
+            Claim(run_of((*row[:9], owner)), row[10] + 1, row[11], bool(row[12])) for row in rows
+        ]
 
     def beat(self, owner: str, lease: float) -> None:
         """Say that an owner lives: what it has is its own for so many seconds more."""
@@ -313,6 +315,12 @@ class SqliteJournal:
             row = db.execute(_SQL["answer"], (number,)).fetchone()
         return None if row is None else row[0]
 
+    def words(self, run_id: str) -> list[Word]:
+        """All words to a run with what became of them, in the order of their coming."""
+        holdable(run_id)
+        with self._reading() as db:
+            return [Word(*row) for row in db.execute(_SQL["words"], (run_id,))]
+
     # ------------------------------------------------------------------ keeping house
 
     def prune(self, before: float, *, saga: str | None = None) -> int:
@@ -350,50 +358,21 @@ class SqliteJournal:
 
     # ------------------------------------------------------------------ connections
 
-    def _connected(self) -> sqlite3.Connection:
-        db = sqlite3.connect(
-            self.path, timeout=self._busy, isolation_level=None, check_same_thread=False
-        )
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA foreign_keys = ON")
-        return db
-
-    def _write_ahead(self) -> None:
-        # SQLite waits for nobody while it changes the mode (it could wait for ever),
-        # so that several who open one new file at once would fail for each other.
-        until = time.monotonic() + self._busy
-        while True:
-            try:
-                self._writer.execute("PRAGMA journal_mode = WAL").fetchone()
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > until:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
-
-    def _migrate(self) -> None:
-        scripts = versions("sqlite")
-        with self._writing() as db:
-            db.execute("CREATE TABLE IF NOT EXISTS saga_schema (version INTEGER NOT NULL)")
-            (version,) = db.execute("SELECT coalesce(max(version), 0) FROM saga_schema").fetchone()
-            if version > len(scripts):
-                raise StoreBrokenError(
-                    store=str(self.path),
-                    message=f"its tables are of version {version}, this saga_fsm knows "
-                    f"{len(scripts)}",
-                    remedy="Install the version of saga_fsm that wrote it, or a newer one.",
-                )
-            for number, script in enumerate(scripts[version:], version + 1):
-                for statement in split(script):
-                    db.execute(statement)
-                db.execute("INSERT INTO saga_schema (version) VALUES (?)", (number,))
+    def _found(self, path: str | os.PathLike[str], *, create: bool) -> Path:
+        if "://" in str(path):
+            raise SagaError(
+                f"{str(path)!r} is a URL, and SqliteJournal takes a path\n"
+                "  Give what stands behind 'sqlite:///', as in SqliteJournal('sagas.db')."
+            )
+        if not create and not self.path.is_file():
+            raise StoreUnavailableError(store=str(path), message="there is no such file")
+        return self.path
 
     @contextmanager
     def _writing(self) -> Generator[sqlite3.Connection]:
         """One transaction of the writer's connection: committed at the end, else rolled back."""
         self._same_process()
-        with self._lock, self._told():
+        with self._lock, told(self.path):
             db = self._writer
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -408,11 +387,11 @@ class SqliteJournal:
     def _reading(self) -> Generator[sqlite3.Connection]:
         """Lend a connection that only reads; as many as there are who read at once."""
         self._same_process()
-        with self._told():
+        with told(self.path):
             try:
                 db = self._readers.get_nowait()
             except Empty:
-                db = self._connected()
+                db = connected(self.path, self._busy)
             try:
                 yield db
             finally:
@@ -424,19 +403,3 @@ class SqliteJournal:
                 f"the journal {self.path} was opened in another process, before a fork\n"
                 "  Open it where it is used: SQLite's connections do not survive a fork."
             )
-
-    @contextmanager
-    def _told(self) -> Generator[None]:
-        """Say what the store's trouble means to who asked."""
-        try:
-            yield
-        except sqlite3.ProgrammingError as error:
-            raise StoreUnavailableError(store=str(self.path), message=str(error)) from error
-        except sqlite3.DatabaseError as error:
-            name = getattr(error, "sqlite_errorname", "") or ""
-            short = "_".join(name.split("_")[:2])
-            if short in _PASSING:
-                raise StoreUnavailableError(store=str(self.path), message=str(error)) from error
-            if short in _BROKEN or "no such" in str(error):
-                raise StoreBrokenError(store=str(self.path), message=str(error)) from error
-            raise

@@ -154,7 +154,21 @@ class Status(enum.Enum):
         """Whether nothing moves until somebody outside acts."""
         return self in _RESTING
 
+    def __eq__(self, other: object) -> bool:
+        # As text it is equal as well: False in silence would be believed.
+        if not isinstance(other, str):
+            return self is other
+        if other not in _STATUSES:
+            raise ValueError(
+                f"no status is called {str(other)!r}\n  There are {', '.join(sorted(_STATUSES))}."
+            )
+        return str(self.value) == other
 
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
+_STATUSES: Final = frozenset(str(one.value) for one in Status)
 _RESTING: Final = frozenset({Status.COMPLETED, Status.COMPENSATED, Status.STUCK})
 
 

@@ -233,7 +233,7 @@ class View:
 
     @property
     def status(self) -> Status:
-        """What the run is: ``Status.RUNNING``, ``Status.STUCK``; never a plain word."""
+        """What the run is: ``Status.RUNNING``, ``Status.STUCK``, or as text ``"stuck"``."""
         return self._status()
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Self, TypeVar
 
-from saga_fsm.errors import DecisionPendingError, MachineChangedError
+from saga_fsm.errors import DecisionPendingError, MachineChangedError, SagaError
 from saga_fsm.machine import Status
 from saga_fsm.ports import Run
 from saga_fsm.runner.front import GRACE, AnySaga, Front
@@ -123,13 +123,42 @@ class AsyncOrchestrator(Front):
         run_id: str | None = None,
         within: Any = None,
     ) -> str:
-        """Start a run; returns its id when it is stored. Waits when too many are in flight."""
+        """
+        Start a run; returns its id when it is stored. Waits when too many are in flight.
+
+        Args:
+            saga: one of this orchestrator's, or its name.
+            input: given to every step as ``ctx.input``.
+            run_id: the first part of every idempotency key; None makes one.
+            within: a connection to the journal's database, in a transaction: one that is awaited
+                (of psycopg, or SQLAlchemy's on psycopg), or any that ``Orchestrator.start`` takes.
+                What holds of SQLite's write lock is said there.
+        """
         if within is not None:
-            return await self._off(self._start_within, saga, input, run_id, within)
+            return await self._started_within(saga, input, run_id, within)
         asked = await self._off(self._asked, saga, input, run_id, stored=True, rest=False)
         assert asked.stored is not None  # noqa: S101 - just asked for
         await asyncio.wrap_future(asked.stored)
         return asked.run_id
+
+    async def _started_within(
+        self, saga: AnySaga | str, value: Any, run_id: str | None, within: Any
+    ) -> str:
+        self._loop.join()
+        if not hasattr(within, "__aenter__"):
+            # On this thread, to which the caller's connection may be bound.
+            return self._start_within(saga, value, run_id, within)
+        enter = getattr(self.journal, "enter_within", None)
+        if enter is None:
+            raise SagaError(
+                f"within= is {type(within).__name__}, and {type(self.journal).__name__} cannot be "
+                "written by a connection that is awaited\n"
+                "  Give the connection that is not: a sqlite3.Connection, or SQLAlchemy's "
+                "Connection or Session on one."
+            )
+        birth = await self._off(self._birth_of, saga, value, run_id)
+        await enter(birth, within)
+        return birth.run_id
 
     async def wait(  # the same as of threads
         self,
@@ -139,8 +168,11 @@ class AsyncOrchestrator(Front):
     ) -> Outcome[Any]:
         """Wait for a run's rest, whoever carries it out; ``TimeoutError`` when it takes longer."""
         self._loop.join()
-        async with asyncio.timeout(timeout):
-            return await asyncio.wrap_future(self._watched(run_id))
+        try:
+            async with asyncio.timeout(timeout):
+                return await asyncio.wrap_future(self._watched(run_id))
+        except TimeoutError:
+            raise await self._off(self._not_yet, run_id, timeout) from None
 
     async def drain(
         self,
@@ -151,8 +183,11 @@ class AsyncOrchestrator(Front):
         self._loop.join()
         future: Future[None] = Future()
         self._ready().tell(self._desk.drain, future)
-        async with asyncio.timeout(timeout):
-            await asyncio.wrap_future(future)
+        try:
+            async with asyncio.timeout(timeout):
+                await asyncio.wrap_future(future)
+        except TimeoutError:
+            raise self._undrained(timeout) from None
 
     async def recover(self) -> int:
         """Take up every run whose owner is gone; how many. It is also done by itself."""
@@ -174,7 +209,7 @@ class AsyncOrchestrator(Front):
     async def runs(  # type: ignore[override]
         self,
         *,
-        status: Status | None = None,
+        status: Status | str | None = None,
         saga: AnySaga | str | None = None,
         waiting: Any = None,
         limit: int | None = 100,

@@ -17,6 +17,7 @@ import attrs
 from saga_fsm.errors import (
     ConcurrentAppendError,
     LeaseLostError,
+    MachineChangedError,
     RunConflictError,
     SagaError,
     StoreUnavailableError,
@@ -34,6 +35,8 @@ from saga_fsm.runner.roster import Part
 logger = logging.getLogger("saga_fsm")
 
 _CLOSED = "the orchestrator is closed"
+_GOES_ON = f"{_CLOSED}\n  The run goes on when it is taken up: ask there."
+_REMEMBERED = 1_000  # runs that cannot be carried out
 
 
 @attrs.frozen(eq=False)
@@ -67,11 +70,11 @@ class Desk:
         self._born: dict[str, list[Asked]] = {}
         self.watched: dict[str, list[Future[Outcome[Any]]]] = {}
         self._decided: dict[str, list[tuple[Future[bool], bool, int]]] = {}
-        self.posted: dict[int, Future[bool]] = {}
+        self.posted: dict[int, tuple[str, Future[bool]]] = {}
         self._spoilt: dict[str, BaseException] = {}
         self.drained: list[Future[None]] = []
         self.unannounced: list[Flight] = []
-        self._closed: Future[None] | None = None
+        self._closed: list[Future[None]] = []
         # Whether there is news in the store that should not have to wait.
         self.hurry = False
         engine.desk = self
@@ -81,6 +84,7 @@ class Desk:
     def start(self, asked: Asked) -> None:
         """A new run, or the one that has this id."""
         engine = self._engine
+        self._spoilt.pop(asked.run_id, None)
         if engine.closing:
             asked.fail(SagaError(_CLOSED))
         elif asked.run_id in engine.flights:
@@ -131,7 +135,7 @@ class Desk:
         except Exception as error:  # noqa: BLE001 - who asked is told
             fail(future, error)
             return
-        self.posted[number] = future
+        self.posted[number] = word.run_id, future
         self.hurry = True
 
     def attach(self, asked: Asked) -> None:
@@ -146,7 +150,7 @@ class Desk:
     def close(self, future: Future[None]) -> None:
         """Begin nothing more; end when nothing is under way."""
         self._engine.closing = True
-        self._closed = future
+        self._closed.append(future)
         while self.queued:
             self.queued.popleft().fail(SagaError(_CLOSED))
 
@@ -161,14 +165,27 @@ class Desk:
             # The lease will end by itself.
             logger.warning("closed without giving back its runs: %s", error)
         engine.ended = True
-        self.dismiss(SagaError(f"{_CLOSED}\n  The run goes on when it is taken up: ask there."))
-        keep(self._closed, None)
+        self.dismiss(SagaError(_GOES_ON))
+        for future in self._closed:
+            keep(future, None)
+
+    def turn_away(self, letter: tuple[Any, ...], error: BaseException | None = None) -> None:
+        """A letter that nobody acts on: who waits for what it asks is told."""
+        error = error or self._engine.broken or SagaError(_GOES_ON)
+        for one in letter[1:]:
+            if isinstance(one, Asked):
+                one.fail(error)
+            elif isinstance(one, Future) and letter[0] == self.close:
+                keep(one, None)
+            elif isinstance(one, Future):
+                fail(one, error)
 
     def dismiss(self, error: BaseException) -> None:
         """Nobody will hear any more what they wait for."""
         for asked in [*self.queued, *(one for many in self._born.values() for one in many)]:
             asked.fail(error)
-        waiting: list[Future[Any]] = [*self.posted.values(), *self.drained]
+        waiting: list[Future[Any]] = [*self.drained]
+        waiting += [future for _, future in self.posted.values()]
         waiting += [future for many in self.watched.values() for future in many]
         waiting += [future for many in self._decided.values() for future, _, _ in many]
         for future in waiting:
@@ -189,7 +206,7 @@ class Desk:
                 keep(future, changed)
         if later := [one for one in decided if one[2] > flight.appends]:
             self._decided[run_id] = later
-        if flight.dirty:
+        if flight.dirty or flight.deaf:
             return
         if flight.released:
             self._drop(flight)
@@ -201,9 +218,10 @@ class Desk:
     def rested(self, flight: Flight) -> None:
         """Tell who waits for a run's rest, and whoever wants to hear of every rest."""
         if not flight.told:
+            outcome = flight.driver.outcome()
             flight.told = True
             for future in self.watched.pop(flight.run_id, ()):
-                keep(future, flight.driver.outcome())
+                keep(future, outcome)
         on_rest = self._engine.options.on_rest
         if on_rest is None or flight.announced:
             self._drop(flight)
@@ -222,7 +240,11 @@ class Desk:
         return announce
 
     def _announced(self, flight: Flight) -> Callable[[Any, BaseException | None], None]:
+        turns = flight.turns
+
         def announced(_: Any, error: BaseException | None) -> None:
+            if flight.gone or flight.turns != turns:
+                return  # it went on in the meantime: of its next rest is told again
             if isinstance(error, StoreUnavailableError):
                 # Nobody was told: it could not be read what there is to tell.
                 flight.announcing = False
@@ -241,6 +263,11 @@ class Desk:
         flights = self._engine.flights
         if flights.get(flight.run_id) is flight:
             del flights[flight.run_id]
+        self.make_room()
+
+    def make_room(self) -> None:
+        """A run is gone: those who wait for its place begin."""
+        flights = self._engine.flights
         while self.queued and len(flights) < self._engine.options.in_flight:
             self.start(self.queued.popleft())
 
@@ -257,9 +284,30 @@ class Desk:
         # Who waits for it wants to know how it goes on elsewhere.
         self.hurry = True
         if not isinstance(error, ConcurrentAppendError | LeaseLostError):
-            self._spoilt[run_id] = error
+            self._spoil(flight, error)
             for future in self.watched.pop(run_id, ()):
                 fail(future, error)
+
+    def _spoil(self, flight: Flight, error: BaseException) -> None:
+        """Who asks later is told too; not of one that was never stored."""
+        if flight.birth is None:
+            self._spoilt[flight.run_id] = error
+            if len(self._spoilt) > _REMEMBERED:
+                del self._spoilt[next(iter(self._spoilt))]
+
+    def awaited(self) -> list[str]:
+        """Runs that somebody still waits for: who has given up is forgotten."""
+        for run_id, futures in list(self.watched.items()):
+            if all(one.done() for one in futures):
+                del self.watched[run_id]
+        return list(self.watched)
+
+    def stranded(self, run_id: str, error: Exception) -> None:
+        """A run goes on under no version that is here: who waits for it is told; words stay."""
+        for future in self.watched.pop(run_id, ()):
+            fail(future, error)
+        for number in [n for n, (one, _) in self.posted.items() if one == run_id]:
+            fail(self.posted.pop(number)[1], error)
 
     def _attach(self, asked: Asked) -> None:
         """The id is taken: the same run, if it is the same saga and input."""
@@ -268,14 +316,17 @@ class Desk:
         except StoreUnavailableError as error:
             asked.fail(error)
             return
-        if found is None:  # on its way to the store, here
-            self._born[asked.run_id].append(asked)
+        if found is None:
+            if asked.run_id in self._born:  # on its way to the store, here
+                self._born[asked.run_id].append(asked)
+            else:
+                asked.fail(UnknownRunError(run_id=asked.run_id))
             return
         run, digest = found
-        engine = self._engine
         try:
             same = digest == asked.digest or self._same_input(asked)
-        except StoreUnavailableError as error:
+            changed = self._stranding(run)
+        except Exception as error:  # noqa: BLE001 - what is stored, and the user's types
             asked.fail(error)
             return
         if run.saga != asked.part.machine.name:
@@ -284,8 +335,8 @@ class Desk:
         elif not same:
             message = "was started with another input"
             asked.fail(RunConflictError(run_id=asked.run_id, message=message))
-        elif engine.roster.of(run.saga, run.fingerprint) is None:
-            asked.fail(engine.roster.changed(run))
+        elif changed is not None:
+            asked.fail(changed)
         else:
             keep(asked.stored, None)
             if asked.rest is not None:
@@ -300,14 +351,21 @@ class Desk:
         header = asked.part.scribe.read("start", first[0].data)
         return bool(header["input"] == asked.input)
 
+    def _stranding(self, run: Run) -> MachineChangedError | None:
+        """Why a run goes on under no version that is here."""
+        roster = self._engine.roster
+        known = roster.former(run) is None
+        return roster.stranding(run, () if known else self._engine.store.read(run.run_id))
+
     def outcome(self, run: Run | None, run_id: str) -> Outcome[Any]:
         """How a stored run ended, or how it stands."""
         engine = self._engine
         if run is None:
             raise UnknownRunError(run_id=run_id)
-        part = engine.roster.of(run.saga, run.fingerprint)
-        if part is None:
-            raise engine.roster.changed(run)
+        if (changed := self._stranding(run)) is not None:
+            raise changed
+        part = engine.roster.former(run) or engine.roster.of(run.saga, run.fingerprint)
+        assert part is not None  # noqa: S101 - it is not stranded
         driver = Driver(
             part.saga,
             input=None,

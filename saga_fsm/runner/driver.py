@@ -21,6 +21,7 @@ from saga_fsm.runner.calls import Calls, Told
 from saga_fsm.runner.commands import Alert, Command, Leg, TimerKey
 from saga_fsm.runner.facts import KINDS, Facts
 from saga_fsm.runner.outcome import Outcome
+from saga_fsm.runner.owed import asked_after, owed, waits
 from saga_fsm.runner.recovery import again, fold
 
 
@@ -131,13 +132,15 @@ class Driver:
             NoTransitionError: it cannot be true in this state; nothing was written.
         """
         state = self.facts.state
-        if self.machine.step(state, event).ignored is not None:
+        if not self.machine.knows(event) or self.machine.step(state, event).ignored is not None:
+            path = event.partition("(")[2].rstrip(")").partition(",")[0]
             raise NoTransitionError(
                 saga=self.machine.name,
                 state=str(state),
                 event=event,
                 accepted=tuple(map(str, self.machine.accepts(state))),
                 run_id=self.run_id,
+                after=waits(self.machine, state).get(path, ()),
             )
         return self._feed([(self.machine.read(event), data)], now, [])
 
@@ -289,16 +292,26 @@ class Driver:
         status = self.facts.state.status
         self.resting = status.resting
         if status is Status.STUCK:
-            owed = self.machine.unresolved(self.facts.state)
-            told = ", ".join(f"{what} '{path}'" for path, what in owed.items())
-            self._alert("stuck", f"stuck: {told}", now, entries, commands)
+            after = waits(self.machine, self.facts.state)
+            told = ", ".join(
+                f"{what} '{path}'{asked_after(after.get(path, ()))}"
+                for path, what in owed(self.machine, self.facts.state).items()
+            )
+            more = {"after": {path: list(paths) for path, paths in after.items()}} if after else {}
+            self._alert("stuck", f"stuck: {told}", now, entries, commands, **more)
 
     def _alert(
-        self, name: str, told: str, now: float, entries: list[Entry], commands: list[Command]
+        self,
+        name: str,
+        told: str,
+        now: float,
+        entries: list[Entry],
+        commands: list[Command],
+        **more: Any,
     ) -> None:
         """Tell people, in the journal too."""
         if self.keeps:
-            entries.append(Entry(f"#alert({name})", now, {"message": told}))
+            entries.append(Entry(f"#alert({name})", now, {"message": told, **more}))
         commands.append(Alert(told))
 
     def _end_waits(self, todo: list[Told], commands: list[Command]) -> bool:
@@ -323,7 +336,7 @@ class Driver:
         status = facts.state.status
         unresolved: dict[str, str] = {}
         if status is Status.STUCK:
-            unresolved = self.machine.unresolved(facts.state)
+            unresolved = owed(self.machine, facts.state)
             cause = facts.why_stuck(unresolved)
         return Outcome(
             self.run_id,

@@ -22,7 +22,13 @@ from typing import Any, Protocol
 
 import attrs
 
-from saga_fsm.errors import JournalError, StoreUnavailableError
+from saga_fsm.errors import (
+    JournalError,
+    LeaseLostError,
+    SagaError,
+    StoreBrokenError,
+    StoreUnavailableError,
+)
 from saga_fsm.ports import Append, Clock, Run, Store
 from saga_fsm.runner.commands import Invoke, TimerKey
 from saga_fsm.runner.driver import Driver
@@ -98,6 +104,14 @@ class Desk(Protocol):
         """It was not, and never will be by this one."""
         ...
 
+    def make_room(self) -> None:
+        """A run is gone: another may begin."""
+        ...
+
+    def turn_away(self, letter: tuple[Any, ...], error: BaseException | None = None) -> None:
+        """A letter that nobody acts on: who waits for what it asks is told."""
+        ...
+
     def dismiss(self, error: BaseException) -> None:
         """There is no more to be heard from this engine."""
         ...
@@ -135,7 +149,7 @@ class Engine:
         self._count = 0
         self._sweep_at = _SWEEP
         # What a store could not be brought, and has to be brought again as it is.
-        self._brought: list[tuple[Flight, Append]] = []
+        self._brought: deque[list[tuple[Flight, Append]]] = deque()
         self._tries = 0
         self._not_before = 0.0
         self._thread: threading.Thread | None = None
@@ -148,6 +162,17 @@ class Engine:
         if self._thread is None:
             self.open()
         self._mail.put(letter)
+        # Whoever comes last, the thread or who writes to it, finds what nobody will read.
+        if self.ended:
+            self._turn_away()
+
+    def _turn_away(self) -> None:
+        while True:
+            try:
+                letter = self._opened.popleft() if self._opened else self._mail.get_nowait()
+            except (IndexError, queue.Empty):
+                return
+            self.desk.turn_away(letter)
 
     def open(self) -> None:
         """Hire the thread."""
@@ -186,6 +211,8 @@ class Engine:
             logger.exception("the orchestrator has stopped")
             self.broken, self.ended = error, True
             self.desk.dismiss(error)
+        finally:
+            self._turn_away()
 
     def _hear(self) -> None:
         """Wait for a letter or a timer, then open all letters that have come."""
@@ -199,7 +226,12 @@ class Engine:
             pass
         while opened:
             letter = opened.popleft()
-            letter[0](*letter[1:])
+            try:
+                letter[0](*letter[1:])
+            except Exception as error:
+                # What somebody asks about one run harms no other.
+                logger.exception("what was asked for cannot be done")
+                self.desk.turn_away(letter, error)
 
     def _wait(self) -> None:
         now = time.monotonic()
@@ -278,7 +310,7 @@ class Engine:
         flight = Flight(part, driver, options.clock, fence, self.dirty.append)
         former = self.flights.get(run_id)
         if former is not None:  # its lease was over, and nobody else has taken it
-            former.gone = True
+            self.leave(former, LeaseLostError(run_id=run_id, fence=former.fence, newer=fence))
         self.flights[run_id] = flight
         return flight
 
@@ -288,6 +320,7 @@ class Engine:
         if self.flights.get(flight.run_id) is flight:
             del self.flights[flight.run_id]
         self.desk.refused(flight, error)
+        self.desk.make_room()
 
     # ------------------------------------------------------------------ commits
 
@@ -300,15 +333,30 @@ class Engine:
         """Store what was decided; then let it happen."""
         if not self.writing or (self._tries and time.monotonic() < self._not_before):
             return
-        brought = self._brought or [(one, self._append(one)) for one in self.dirty if not one.gone]
         if not self._brought:
+            self._brought.append([(one, self._append(one)) for one in self.dirty if not one.gone])
             self.dirty.clear()
+        while self._brought and self._bring(self._brought[0]):
+            self._tries = 0
+
+    def _bring(self, brought: list[tuple[Flight, Append]]) -> bool:
+        """Commit what comes first; False where the store cannot be used now."""
         try:
             results = self.store.commit([append for _, append in brought])
         except StoreUnavailableError as error:
             self._put_off(brought, error)
-            return
-        self._tries, self._brought = 0, []
+            return False
+        except StoreBrokenError:
+            raise
+        except SagaError as error:
+            self._brought.popleft()
+            if len(brought) == 1:
+                logger.exception("run %s cannot be stored", brought[0][0].run_id)
+                self.leave(brought[0][0], error)
+            # One of them cannot be written, and so none was: each by itself.
+            self._brought.extendleft([one] for one in reversed(brought) if len(brought) > 1)
+            return True
+        self._brought.popleft()
         for (flight, append), lost in zip(brought, results, strict=True):
             if flight.gone:
                 continue
@@ -316,11 +364,16 @@ class Engine:
                 self.guarded(flight, self._stand, flight, append)
             else:
                 self._lost(flight, lost)
+        return True
 
     def _append(self, flight: Flight) -> Append:
-        if flight.released:
+        if flight.released and not flight.deaf:
             return flight.append("", flight.next_due())
-        if flight.driver.resting and (self.options.on_rest is None or flight.announced):
+        if (
+            not flight.deaf
+            and flight.driver.resting
+            and (self.options.on_rest is None or flight.announced)
+        ):
             return flight.append("", None)
         return flight.append(self.owner, None)
 
@@ -350,7 +403,7 @@ class Engine:
         for flight, _ in brought:
             if flight.birth is not None and not error.unknown:
                 self.leave(flight, error)
-        self._brought = [one for one in brought if not one[0].gone]
+        self._brought[0] = [one for one in brought if not one[0].gone]
 
     def _lost(self, flight: Flight, error: JournalError) -> None:
         if flight.birth is None:

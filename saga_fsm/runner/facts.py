@@ -28,6 +28,7 @@ from saga_fsm.machine import (
 from saga_fsm.machine import _alphabet as a
 from saga_fsm.runner.commands import Leg
 from saga_fsm.runner.outcome import Cause
+from saga_fsm.runner.owed import OPERATORS
 
 
 KINDS: dict[type, str] = {
@@ -45,7 +46,7 @@ ENDS: dict[str, frozenset[str]] = {
     "expand": frozenset({"items", "chooser_failed"}),
 }
 _TURNED = a.TURNED_BACK | {a.SCOPE_COMPENSATED}
-_OPERATORS = frozenset({"stuck", "compensation_failed", "whole_failed", "alarm"})
+_ASKED = frozenset({"querying", "query_waiting"})
 _FAILURES = {
     "rejected": "rejected",
     "absent": "rejected",
@@ -167,12 +168,12 @@ class Facts:
             self.items[path] = data
         elif kind == "chose" and path.endswith("/@given"):
             self.inputs[path.removesuffix("/@given")] = data
-        elif kind == "retry" and before[path] in _OPERATORS:
+        elif kind == "retry" and before[path] in OPERATORS:
             # An operator's retry is a new leg: its policy begins again, its numbers go on.
             for asks in ("call", "query", "compensate"):
                 self.spent[asks, path] = self.attempts.get((asks, path), 0)
         elif kind in _FAILURES:
-            self._fail(kind, path, data)
+            self._fail(kind, path, data, asked=before[path] in _ASKED if path else False)
 
     # ------------------------------------------------------------------ why it turned back
 
@@ -183,10 +184,11 @@ class Facts:
         if self.cause is not None:
             self.cause = attrs.evolve(self.cause, exception=None)
 
-    def _fail(self, kind: str, path: str, data: Any) -> None:
+    def _fail(self, kind: str, path: str, data: Any, *, asked: bool) -> None:
         if isinstance(data, Transient) and data.after is not None:
             self.after[path] = data.after
-        if isinstance(data, BaseException):
+        # What a query says is not what has happened: the action's own error stays the cause.
+        if isinstance(data, BaseException) and not (asked and path in self._errors):
             self._errors[path] = (str(data), data)
         message, error = self._errors.get(path, ("", None))
         self._failures.append(Cause(path, _FAILURES[kind], message, error))

@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import logging
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from saga_fsm.definition import Rejected
 from saga_fsm.errors import NoTransitionError
 from saga_fsm.machine import Refused, Status
-from saga_fsm.ports import Append, Birth, Clock, Entry, Upgrade
+from saga_fsm.ports import Append, Birth, Clock, Entry, Word
 from saga_fsm.runner.commands import Command, Invoke, Leg, TimerKey, Wake
 from saga_fsm.runner.driver import Driver
+from saga_fsm.runner.owed import owed
 from saga_fsm.runner.roster import Part
 from saga_fsm.runner.shell import Shell
-from saga_fsm.runner.upgraded import carried_over
 
 
 logger = logging.getLogger("saga_fsm")
 
-_AGAIN = 60.0  # seconds until a run that may not go on here is looked at again
+_UNKNOWN = frozenset({"unknown", "chooser_failed"})
 
 
 class Flight(Shell):
@@ -49,7 +50,6 @@ class Flight(Shell):
         self.run_id = driver.run_id
         self.birth: Birth | None = None
         self.fingerprint = ""  # of the machine under which it goes on, where that is another
-        self.retry_at: float | None = None
         self.answers: dict[int, str] = {}
         self.heard: set[int] = set()  # words from outside, by number
         self.unwritten: list[Entry] = []
@@ -67,6 +67,9 @@ class Flight(Shell):
         # It is not ours any more; it is to be given back; those who wait know that it rests;
         # ``on_rest`` has been called, and before that, is being called.
         self.gone = self.released = self.told = self.announced = self.announcing = False
+        # Words that were said before it was taken are not heard yet: it is not given up before.
+        self.deaf = False
+        self.turns = 0  # how often it has moved: ``on_rest`` is told of one rest, and not the next
         self._changed = changed
         self._timers: list[tuple[TimerKey, float]] = []
 
@@ -82,26 +85,22 @@ class Flight(Shell):
         entries = self.part.recalled(self.driver, entries)
         self.take(self.driver.recover(entries, self.clock.now()))
 
-    def go_on(self, upgrade: Upgrade, entries: Sequence[Entry]) -> bool:
-        """Take the run up under a new version, if it may; else it is left for the old one."""
-        machine = self.driver.machine
-        note = carried_over(upgrade, machine, entries, self.clock.now())
-        if note is None:
-            self.released = True
-            self.retry_at = self.clock.now() + _AGAIN
-            self.written = len(entries)
-            return False
-        self.fingerprint = machine.fingerprint
+    def go_on(self, note: Entry, entries: Sequence[Entry]) -> None:
+        """Take the run up under a new version: a note says so, before anything else is written."""
+        self.fingerprint = self.driver.machine.fingerprint
         self.unwritten.append(note)
         self.resume([*entries, note])
-        return True
 
     def take(self, told: tuple[list[Entry], list[Command]]) -> None:
         """Keep for the next commit; timers are nobody else's business and are set at once."""
         entries, commands = told
         if entries:
             self.unwritten += self.part.written(entries)
-            self.released = self.announced = self.announcing = False
+            self.released = False
+            # A note moves nothing: of the same rest nobody is told twice.
+            if not all(entry.event.startswith("#") for entry in entries):
+                self.announced = self.announcing = False
+                self.turns += 1
         for command in commands:
             if isinstance(command, Wake):
                 self.carry_out([command])
@@ -112,11 +111,42 @@ class Flight(Shell):
         if entries or commands:
             self.mark()
 
+    def refuse(self, word: Word, why: str) -> None:
+        """Keep, in the run and for people, that a word from outside cannot be true."""
+        kind, _, rest = word.word.partition("(")
+        step = rest[:-1].partition(",")[0]
+        data = {"word": word.word, "by": word.by, "note": word.note, "why": why}
+        event = f"#refused({kind} {step})" if step else f"#refused({kind})"
+        self.unwritten += self.part.written([Entry(event, self.clock.now(), data)])
+        who = f" by {word.by}" if word.by else ""
+        extra = {"run_id": self.run_id, "saga": self.driver.machine.name}
+        logger.warning("run %s: %s%s is refused: %s", self.run_id, word.word, who, why, extra=extra)
+
     def mark(self) -> None:
         """There is something to write."""
         if not self.dirty:
             self.dirty = True
             self._changed(self)
+
+    def settle(self, leg: Leg, value: Any, error: BaseException | None) -> None:
+        """Let the driver decide what an answer means; people hear what an unknown outcome was."""
+        events = self.driver.facts.events
+        before = len(events)
+        super().settle(leg, value, error)
+        # The first event is that of the answer; none came of one that was decided before.
+        if isinstance(error, Exception | CancelledError) and len(events) > before:
+            if events[before].kind not in _UNKNOWN:
+                return
+            kind, path, attempt = leg
+            logger.warning(
+                "run %s: attempt %d to %s '%s' raised what it has not declared: unknown",
+                self.run_id,
+                attempt,
+                kind,
+                path,
+                exc_info=error,
+                extra={"run_id": self.run_id, "saga": self.driver.machine.name, "step": path},
+            )
 
     def interrupted(self, error: BaseException) -> None:
         """An action has raised what ends programs: the outcome is unknown, and this one goes on."""
@@ -185,10 +215,14 @@ class Flight(Shell):
                 accepted=tuple(map(str, driver.machine.accepts(driver.facts.state))),
                 run_id=self.run_id,
             )
+        if open_ and error is None and driver.admit is not None:
+            # Who forgot the result shall give it: for the run nothing has been said.
+            driver.admit("call", path, data)
         now = self.clock.now()
         if told["by"] or told["note"]:
             data_of = {"by": told["by"], "note": told["note"], "step": path}
-            self.take(([Entry(f"#delivered({path})", now, data_of)], []))
+            note = "#delivered" if error is None else "#rejected"
+            self.take(([Entry(f"{note}({path})", now, data_of)], []))
         if error is not None:
             self.take(driver.raised(leg, error, now))
         else:
@@ -209,7 +243,7 @@ class Flight(Shell):
         status = driver.facts.state.status
         unresolved: dict[str, str] = {}
         if status is Status.STUCK:
-            unresolved = driver.machine.unresolved(driver.facts.state)
+            unresolved = owed(driver.machine, driver.facts.state)
         append = Append(
             self.run_id,
             self.unwritten,
@@ -258,6 +292,4 @@ class Flight(Shell):
 
     def next_due(self) -> float | None:
         """When somebody has to take it up again: when the next timer rings."""
-        if self.retry_at is not None:
-            return self.retry_at
         return min(self.timers.values()) if self.timers else None

@@ -8,16 +8,24 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeAlias
+
+import attrs
 
 from saga_fsm.codec import Codec
 from saga_fsm.definition import Saga
-from saga_fsm.errors import MachineChangedError, SagaError, UnknownRunError
+from saga_fsm.errors import (
+    MachineChangedError,
+    SagaError,
+    StoreUnavailableError,
+    UnknownRunError,
+)
 from saga_fsm.machine import Status
 from saga_fsm.ports import Birth, Clock, Run, Store, Upgrade, Word
 from saga_fsm.runner.desk import Asked, Desk
 from saga_fsm.runner.engine import Engine, Options
-from saga_fsm.runner.house import House
+from saga_fsm.runner.house import YES, House
 from saga_fsm.runner.outcome import Outcome
 from saga_fsm.runner.roster import Roster
 from saga_fsm.runner.shell import SYSTEM_CLOCK
@@ -25,6 +33,8 @@ from saga_fsm.runner.shell import SYSTEM_CLOCK
 
 AnySaga: TypeAlias = Saga[Any, Any, Any]
 
+_ENDS = ("compensated", "done", "not_landed")
+_PAGE = 100  # runs whose entries are read at once
 GRACE = 30.0  # seconds that a close waits for what is in flight
 
 
@@ -111,27 +121,24 @@ class Front:
         if engine.options.workers:
             engine.tell(self._desk.start, asked)
         else:
-            self._entered(asked, None)
+            # For whoever carries it out.
+            header = asked.part.header(asked.input)
+            self.journal.enter(Birth(run_id, *asked.part.key, asked.digest, header))
+            engine.tell(self._desk.attach, asked)
         return asked
-
-    def _entered(self, asked: Asked, within: Any) -> None:
-        """Store a run for whoever carries it out."""
-        key = asked.part.key
-        birth = Birth(asked.run_id, *key, asked.digest, asked.part.header(asked.input))
-        if within is None:
-            self.journal.enter(birth)
-            self._engine.tell(self._desk.attach, asked)
-        else:
-            self.journal.enter(birth, within=within)
 
     def _start_within(
         self, saga: AnySaga | str, value: Any, run_id: str | None, within: Any
     ) -> str:
+        birth = self._birth_of(saga, value, run_id)
+        self.journal.enter(birth, within=within)
+        return birth.run_id
+
+    def _birth_of(self, saga: AnySaga | str, value: Any, run_id: str | None) -> Birth:
+        """What a run is stored with in somebody's own transaction."""
         self._ready()
         part = self._roster.part(saga)
-        asked = Asked(part, value, _checked_id(run_id), part.digest(value), None, None)
-        self._entered(asked, within)
-        return asked.run_id
+        return Birth(_checked_id(run_id), *part.key, part.digest(value), part.header(value))
 
     def _watched(self, run_id: str) -> Future[Outcome[Any]]:
         future: Future[Outcome[Any]] = Future()
@@ -151,6 +158,8 @@ class Front:
     ) -> Future[bool]:
         """Say a word to a run; whether it changed anything comes when that is stored."""
         engine = self._ready()
+        if word == "resolve" and as_ not in _ENDS:
+            raise SagaError(f"as_ is {as_!r}\n  Give {_or(_ENDS)}.")
         run = self._found(run_id)
         part = self._roster.of(run.saga, run.fingerprint)
         if part is None:
@@ -167,6 +176,33 @@ class Front:
         engine.tell(self._desk.decide, said, value, future)
         return future
 
+    def _not_yet(self, run_id: str, seconds: float | None) -> TimeoutError:
+        """Say how a run stands that has not come to rest in time."""
+        found = None
+        with suppress(StoreUnavailableError):
+            found = self.journal.find(run_id)
+        after = "" if seconds is None else f" after {seconds:g} s"
+        if found is None:
+            return TimeoutError(f"run '{run_id}' does not rest yet{after}\n  It goes on.")
+        run = found[0]
+        if run.waiting:
+            steps = ", ".join(repr(step) for step in run.waiting)
+            what = f"it waits for the answer of {steps}; deliver(...) gives it"
+        elif run.owner:
+            what = "an orchestrator carries it out"
+        else:
+            what = "it waits for its time, or for an orchestrator that has the saga"
+        return TimeoutError(
+            f"run '{run_id}' of saga '{run.saga}' is still {run.status.value}{after}: {what}\n"
+            "  It goes on; wait again, or ask show(run_id) how it stands."
+        )
+
+    def _undrained(self, seconds: float | None) -> TimeoutError:
+        """Say how many runs are in flight yet."""
+        after = "" if seconds is None else f" after {seconds:g} s"
+        count = len(self._engine.flights)
+        return TimeoutError(f"runs still in flight{after}: {count}\n  They go on.")
+
     def _found(self, run_id: str) -> Run:
         found = self.journal.find(run_id)
         if found is None:
@@ -179,33 +215,43 @@ class Front:
         """
         Runs of these sagas that wait for a version which is not here: each with both fingerprints.
 
-        They go on in an orchestrator that is given that version, or its ``diff`` as an upgrade.
+        They go on in an orchestrator that is given that version, or its ``diff`` as an upgrade. Of
+        those that an upgrade does not take, ``reason`` says why.
 
         Args:
             limit: at most so many of each saga and status are looked at, the newest first.
         """
         statuses = (Status.NEW, Status.RUNNING, Status.COMPENSATING, Status.STUCK)
-        return [
-            self._roster.changed(run)
+        runs = [
+            run
             for name in self._roster.names
             for status in statuses
             for run in self.journal.list_runs(saga=name, status=status, limit=limit)
-            if self._roster.of(run.saga, run.fingerprint) is None
+            if (run.saga, run.fingerprint) not in self._roster
         ]
+        found: list[MachineChangedError] = []
+        for start in range(0, len(runs), _PAGE):
+            page = runs[start : start + _PAGE]
+            stored = self.journal.read_many([run.run_id for run in page])
+            errors = map(self._roster.stranding, page, stored)
+            found += [error for error in errors if error is not None]
+        return found
 
     def show(self, run_id: str) -> Run:
         """
-        How a run stands, as it is stored.
+        How a run stands, as it is stored; with the words to it that are open, or were refused.
 
         Raises:
             UnknownRunError: there is none.
         """
-        return self._found(run_id)
+        run = self._found(run_id)
+        words = tuple(word for word in self.journal.words(run_id) if word.answer != YES)
+        return attrs.evolve(run, words=words)
 
     def runs(
         self,
         *,
-        status: Status | None = None,
+        status: Status | str | None = None,
         saga: AnySaga | str | None = None,
         waiting: Any = None,
         limit: int | None = 100,
@@ -215,19 +261,32 @@ class Front:
         Runs as they are stored, the newest first.
 
         Args:
-            status: only those.
+            status: only those; a Status, or its word.
             saga: only of this one, or of this name.
             waiting: only those that wait for the answer of this step.
             limit: at most so many; None for all.
             after: only those behind this run: to turn the page.
         """
         return self.journal.list_runs(
-            status=status,
+            status=None if status is None else _status(status),
             saga=saga.name if isinstance(saga, Saga) else saga,
             waiting=None if waiting is None else self._roster.path_of(waiting),
             limit=limit,
             after=after,
         )
+
+
+def _or(words: Sequence[str]) -> str:
+    quoted = [repr(word) for word in words]
+    return f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+def _status(given: Any) -> Status:
+    try:
+        return Status(given)
+    except ValueError:
+        known = _or([status.value for status in Status])
+        raise SagaError(f"status is {given!r}\n  Give a Status, or {known}.") from None
 
 
 def _checked_id(run_id: Any) -> str:

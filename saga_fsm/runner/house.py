@@ -11,24 +11,25 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any
 
 import attrs
 
 from saga_fsm.errors import NoTransitionError, SagaError, StoreUnavailableError
-from saga_fsm.ports import Claim, Entry, Upgrade, Word
+from saga_fsm.ports import Append, Claim, Entry, Run, Word
 from saga_fsm.runner.desk import Desk
 from saga_fsm.runner.engine import Engine
 from saga_fsm.runner.flight import Flight
-from saga_fsm.runner.outcome import Outcome
 from saga_fsm.runner.promises import fail, keep
+from saga_fsm.runner.roster import ENDED
 
 
 logger = logging.getLogger("saga_fsm")
 
 _PARK = 60.0  # seconds: a run that has slept, and will sleep, longer is given back
 _CLAIM = 100  # runs taken at once: recovery streams
-_YES, _NO, _ERROR = "yes", "no", "error: "
+_TELL = 60.0  # seconds between two warnings that the store cannot be used
+_AGAIN = 60.0  # seconds until runs that may not go on here are looked at again
+YES, NO, ERROR = "yes", "no", "error: "
 
 
 class House:
@@ -44,16 +45,30 @@ class House:
         self._engine = engine
         self._desk = desk
         self._claimed: list[Claim] = []
+        # Runs that may not go on under the version that is here: since this orchestrator was made,
+        # and since it took runs of their version again; those versions, with until when it does not
+        # take their runs; and how such runs are given up.
+        self._declined: set[str] = set()
+        self._seen: dict[tuple[str, str], set[str]] = {}
+        self._barred: dict[tuple[str, str], float] = {}
+        self._giving_up: list[Append] = []
+        # Runs that were taken, and have not heard what was said to them before.
+        self._deaf: list[Flight] = []
         self._beat_at = time.monotonic() + engine.options.lease / 3
         self._poll_at = time.monotonic()
+        self._told_at: float | None = None
         engine.house = self
 
     def recover(self, future: Future[int]) -> None:
         """Take every run that is due; how many there were."""
         try:
             taken = 0
-            while found := self._claim():
-                taken += found
+            self._desk.hurry = True
+            while True:
+                found, gone_on = self._claim()
+                taken += gone_on
+                if not found:
+                    break
         except StoreUnavailableError as error:
             fail(future, error)
         else:
@@ -70,8 +85,9 @@ class House:
             try:
                 self._keep(now)
             except StoreUnavailableError as error:
-                logger.warning("the journal cannot be used now: %s", error)
-                self._poll_at = now + self._engine.options.poll
+                self._put_off(error)
+            else:
+                self._told_at = None
         engine = self._engine
         if self._desk.drained and not engine.flights and not self._desk.queued:
             for future in self._desk.drained:
@@ -79,6 +95,16 @@ class House:
             self._desk.drained.clear()
         if engine.closing and not engine.flying and not engine.writing:
             self._desk.end()
+
+    def _put_off(self, error: StoreUnavailableError) -> None:
+        """Look again a little later, and tell people once a minute."""
+        now = time.monotonic()
+        self._desk.hurry = False
+        self._poll_at = now + self._engine.options.poll
+        self._beat_at = max(self._beat_at, self._poll_at)
+        if self._told_at is None or now - self._told_at > _TELL:
+            self._told_at = now
+            logger.warning("the journal cannot be used now: %s", error)
 
     def _keep(self, now: float) -> None:
         engine = self._engine
@@ -88,71 +114,113 @@ class House:
         if engine.closing or (now < self._poll_at and not self._desk.hurry):
             return
         self._desk.hurry = False
-        more = engine.options.workers > 0 and self._claim() == _CLAIM
+        more = engine.options.workers > 0 and self._claim()[0] == _CLAIM
         self._poll_at = now if more else now + engine.options.poll
         for word in engine.store.posted(engine.owner):
             self._said(word)
+        deaf, self._deaf = self._deaf, []
+        for flight in deaf:
+            flight.deaf = False
+            flight.mark()
         unannounced, self._desk.unannounced = self._desk.unannounced, []
         for flight in unannounced:
-            self._desk.rested(flight)
+            if not flight.gone and flight.driver.resting and not flight.announcing:
+                self._desk.rested(flight)
         self._hear_answers()
-        self._look(
-            {
-                run_id: one
-                for run_id, one in self._desk.watched.items()
-                if run_id not in engine.flights
-            }
-        )
+        self._look([one for one in self._desk.awaited() if one not in engine.flights])
         if self._engine.options.real:
             self._park()
 
-    def _claim(self) -> int:
-        """Take runs that are due, as many as there is room for; how many."""
+    def _claim(self) -> tuple[int, int]:
+        """Take runs that are due, as many as there is room for; how many, and how many go on."""
         engine = self._engine
         room = min(_CLAIM, engine.options.in_flight - len(engine.flights))
         if room <= 0:
-            return 0
+            return 0, 0
         if not self._claimed:
-            claims = engine.store.claim(engine.owner, engine.roster.machines, room)
+            claims = engine.store.claim(engine.owner, self._wanted(), room)
             self._claimed = list(claims)
         # They are ours from here on: where they cannot be read now, they are read later.
         stored = engine.store.read_many([one.run.run_id for one in self._claimed])
         claimed, self._claimed = self._claimed, []
-        for claim, entries in zip(claimed, stored, strict=True):
-            self._take(claim, entries)
-        return len(claimed)
+        both = zip(claimed, stored, strict=True)
+        gone_on = sum(self._take(claim, entries) for claim, entries in both)
+        self._give_up()
+        return len(claimed), gone_on
 
-    def _take(self, claim: Claim, entries: Sequence[Entry]) -> None:
+    def _wanted(self) -> list[tuple[str, str]]:
+        """Of which machines runs are taken."""
+        now = time.monotonic()
+        self._barred = {key: until for key, until in self._barred.items() if until > now}
+        return [key for key in self._engine.roster.machines if key not in self._barred]
+
+    def _take(self, claim: Claim, entries: Sequence[Entry]) -> bool:
+        """Carry a run out; False where it may not go on under the version that is here."""
         engine = self._engine
         run = claim.run
-        part = engine.roster.of(run.saga, run.fingerprint)
+        try:
+            note = engine.roster.carried_over(run, entries, engine.options.clock.now())
+        except Exception as error:
+            logger.exception("run %s cannot be read", run.run_id)
+            note = f"its entries cannot be read: {error!r}"
+        if isinstance(note, str):
+            self._decline(claim, note)
+            return False
+        part = engine.roster.former(run) if run.status in ENDED else None
+        part = part or engine.roster.of(run.saga, run.fingerprint)
         assert part is not None  # noqa: S101 - only such runs are claimed
         flight = engine.flight(part, None, run.run_id, claim.fence)
-        upgrade = engine.roster.upgrade(run.saga, run.fingerprint)
-        if entries and upgrade is not None:
-            engine.guarded(flight, self._upgrade, flight, upgrade, entries)
+        if note is not None:
+            engine.guarded(flight, flight.go_on, note, entries)
         elif entries:
             engine.guarded(flight, flight.resume, entries)
         else:
-            engine.guarded(flight, self._begin, flight, claim.input)
+            engine.guarded(flight, self._begin, flight, claim)
         # One that rests has only a word to hear, or is to be told of.
+        flight.announced = claim.by_word and flight.driver.resting
+        flight.deaf = True
+        self._deaf.append(flight)
         flight.mark()
+        return True
 
-    @staticmethod
-    def _upgrade(flight: Flight, upgrade: Upgrade, entries: Sequence[Entry]) -> None:
-        if not flight.go_on(upgrade, entries):
-            logger.warning(
-                "run %s of saga '%s' may not go on under machine %s where it is; it waits for %s",
-                flight.run_id,
-                flight.part.machine.name,
-                upgrade.fingerprints[1],
-                upgrade.fingerprints[0],
-                extra={"run_id": flight.run_id, "saga": flight.part.machine.name},
-            )
-
-    def _begin(self, flight: Flight, header: str | None) -> None:
-        flight.driver.facts.input = flight.part.scribe.read("start", header)["input"]
+    def _begin(self, flight: Flight, claim: Claim) -> None:
+        flight.driver.facts.input = flight.part.scribe.read("start", claim.input)["input"]
+        if claim.run.fingerprint != flight.driver.machine.fingerprint:
+            # Nothing has happened yet: it begins under the version that is here.
+            flight.fingerprint = flight.driver.machine.fingerprint
         flight.begin()
+
+    def _decline(self, claim: Claim, reason: str) -> None:
+        """
+        Leave a run to who has its version: nothing of it changes, and who waits here is told.
+
+        It is due at once, for others; here it is not taken before a while. Runs that are due longer
+        come first, so once one of them is seen again, all have been looked at.
+        """
+        run = claim.run
+        key = run.saga, run.fingerprint
+        error = self._engine.roster.changed(run, reason)
+        if run.run_id not in self._declined:
+            extra = {"run_id": run.run_id, "saga": run.saga}
+            logger.warning("%s", error, extra=extra)
+        seen = self._seen.setdefault(key, set())
+        if run.run_id in seen:
+            self._barred[key] = time.monotonic() + _AGAIN
+            del self._seen[key]
+        else:
+            seen.add(run.run_id)
+            self._declined.add(run.run_id)
+        state = (run.status, run.unresolved, run.waiting)
+        self._giving_up.append(
+            Append(run.run_id, [], run.position, claim.fence, *state, due=time.time())
+        )
+        self._desk.stranded(run.run_id, error)
+
+    def _give_up(self) -> None:
+        """Store that those runs are nobody's; where another has taken one, it is not ours to."""
+        if self._giving_up:
+            self._engine.store.commit(self._giving_up)
+            self._giving_up = []
 
     def _said(self, word: Word) -> None:
         flight = self._engine.flights.get(word.run_id)
@@ -163,31 +231,59 @@ class House:
             value = flight.part.scribe.read(_read_as(word.word), word.data)
             changed = flight.decide(word.word, value, word.by, word.note)
         except Exception as error:  # noqa: BLE001 - who asked is told
-            flight.answers[word.number] = f"{_ERROR}{told(error)}"
+            flight.answers[word.number] = f"{ERROR}{told(error)}"
+            # Who asked may be gone: the run itself tells.
+            flight.refuse(word, str(error) if isinstance(error, SagaError) else repr(error))
         else:
-            flight.answers[word.number] = _YES if changed else _NO
+            flight.answers[word.number] = YES if changed else NO
         flight.mark()
 
     def _hear_answers(self) -> None:
-        for number, future in list(self._desk.posted.items()):
+        for number, (run_id, future) in list(self._desk.posted.items()):
+            if number not in self._desk.posted:
+                continue
             answer = self._engine.store.answer(number)
             if answer is None and not future.cancelled():
+                self._hear_nothing(run_id)
                 continue
             del self._desk.posted[number]
-            if answer is not None and answer.startswith(_ERROR):
-                fail(future, raised(answer.removeprefix(_ERROR)))
+            if answer is not None and answer.startswith(ERROR):
+                fail(future, raised(answer.removeprefix(ERROR)))
             else:
-                keep(future, answer == _YES)
+                keep(future, answer == YES)
 
-    def _look(self, elsewhere: dict[str, list[Future[Outcome[Any]]]]) -> None:
+    def _hear_nothing(self, run_id: str) -> None:
+        """Nobody answers for a run: of one that no version here can take, its callers are told."""
+        if not self._engine.roster.upgrades or run_id in self._engine.flights:
+            return
+        found = self._engine.store.find(run_id)
+        if found is not None and (error := self._stranding(found[0])) is not None:
+            self._desk.stranded(run_id, error)
+
+    def _stranding(self, run: Run) -> Exception | None:
+        """Why a run that rests in no other's hands does not go on here."""
+        roster = self._engine.roster
+        if roster.of(run.saga, run.fingerprint) is None:
+            return roster.changed(run)
+        if run.owner or roster.former(run) is None:
+            return None
+        entries = self._engine.store.read(run.run_id)
+        try:
+            return roster.stranding(run, entries)
+        except Exception as error:  # noqa: BLE001 - what is stored; who waits is told
+            return error
+
+    def _look(self, elsewhere: list[str]) -> None:
         """See whether runs that others carry out have come to rest."""
         if not elsewhere:
             return
         store = self._engine.store
-        runs = {run.run_id: run for run in store.list_runs(run_ids=list(elsewhere), limit=None)}
-        for run_id in list(elsewhere):
+        runs = {run.run_id: run for run in store.list_runs(run_ids=elsewhere, limit=None)}
+        for run_id in elsewhere:
             run = runs.get(run_id)
             if run is not None and not run.status.resting:
+                if (error := self._stranding(run)) is not None:
+                    self._desk.stranded(run_id, error)
                 continue
             for future in self._desk.watched.pop(run_id):
                 try:
@@ -217,7 +313,11 @@ def told(error: Exception) -> str:
 def raised(text: str) -> SagaError:
     """Give what another process has raised."""
     facts = json.loads(text)
-    return NoTransitionError(**facts) if isinstance(facts, dict) else SagaError(facts)
+    if not isinstance(facts, dict):
+        return SagaError(facts)
+    # It may be of another version of this library.
+    known = {one.name for one in attrs.fields(NoTransitionError)}
+    return NoTransitionError(**{name: fact for name, fact in facts.items() if name in known})
 
 
 def _read_as(word: str) -> str:

@@ -9,6 +9,7 @@ from saga_fsm.errors import LeaseLostError
 from saga_fsm.machine import Status
 from saga_fsm.ports import Append, Birth, Clock, Entry, Store
 from saga_fsm.runner.driver import Driver
+from saga_fsm.runner.owed import owed
 from saga_fsm.runner.roster import Part
 
 
@@ -52,7 +53,7 @@ class Kept:
             expected,
             self._fence,
             status,
-            driver.machine.unresolved(driver.facts.state) if stuck else {},
+            owed(driver.machine, driver.facts.state) if stuck else {},
             tuple(driver.facts.pending),
             birth,
             due=None if status.resting else self._clock.now() + _ALONE,

@@ -103,7 +103,10 @@ class Orchestrator(Front):
         Start a run; returns its id when it is stored.
 
         With ``within`` it is stored in the caller's own transaction on the journal's database:
-        there is a run if, and only if, that is committed. Waits when too many are in flight.
+        there is a run if, and only if, that is committed. On SQLite the file has one writer: from
+        this call until the caller commits or rolls back, no other run there can go on, and after
+        the journal's ``busy`` seconds its orchestrators say that it is locked. So make it the last
+        thing in the transaction, and commit. Waits when too many are in flight.
 
         Args:
             saga: one of this orchestrator's, or its name.
@@ -127,10 +130,14 @@ class Orchestrator(Front):
         Wait for a run's rest, whoever carries it out.
 
         Raises:
-            TimeoutError: it does not rest yet; the run goes on.
+            TimeoutError: it does not rest yet, and how it stands; the run goes on.
+            MachineChangedError: it goes on under no version that is here.
             UnknownRunError: there is none.
         """
-        return _within(self._watched(run_id), timeout)
+        try:
+            return _within(self._watched(run_id), timeout)
+        except TimeoutError:
+            raise self._not_yet(run_id, timeout) from None
 
     def drain(self, *, timeout: float | None = None) -> None:
         """
@@ -141,7 +148,10 @@ class Orchestrator(Front):
         """
         future: Future[None] = Future()
         self._ready().tell(self._desk.drain, future)
-        _within(future, timeout)
+        try:
+            _within(future, timeout)
+        except TimeoutError:
+            raise self._undrained(timeout) from None
 
     def recover(self) -> int:
         """Take up every run whose owner is gone; how many. It is also done by itself."""
@@ -176,13 +186,38 @@ class Orchestrator(Front):
     def deliver(
         self, run_id: str, step: Any, result: Any = None, *, by: str = "", note: str = ""
     ) -> bool:
-        """The answer of a pending step; False when it was decided before."""
+        """
+        The answer of a pending step.
+
+        It counts from the step's start, also before the step has returned ``PENDING``; of several
+        the first. A run that has not come to the step refuses it.
+
+        Args:
+            run_id: the run.
+            step: the step, by its value, name or path.
+            result: its result.
+            by: who says so; kept.
+            note: why; kept.
+
+        Returns:
+            False when the step was decided before.
+
+        Raises:
+            NoTransitionError: the step has not started; nothing was written.
+            DecisionPendingError: it is stored, and nobody has heard it yet; who does may still
+                refuse it: ``show`` tells, and the run's entry ``#refused``.
+        """
         return self._decided(run_id, "deliver", step=step, value=result, by=by, note=note)
 
     def reject(
         self, run_id: str, step: Any, reason: str = "", *, by: str = "", note: str = ""
     ) -> bool:
-        """The refusal of a pending step; False when it was decided before."""
+        """
+        The refusal of a pending step: as ``deliver``.
+
+        Returns:
+            False when the step was decided before.
+        """
         return self._decided(run_id, "reject", step=step, by=by, note=note or reason)
 
     def _decided(self, run_id: str, word: str, **said: Any) -> bool:

@@ -13,13 +13,14 @@ from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import Layout, lay_out
 from saga_fsm.errors import MachineChangedError, SagaError
-from saga_fsm.machine import Machine
+from saga_fsm.machine import Machine, Status
 from saga_fsm.ports import Entry, Run, Upgrade
 from saga_fsm.runner import upgraded
 from saga_fsm.runner.driver import Driver
 
 
 LIMIT = 1_000_000  # characters of one value
+ENDED = frozenset({Status.COMPLETED, Status.COMPENSATED})
 
 
 @attrs.frozen(eq=False)
@@ -114,13 +115,36 @@ class Roster:
             part = Part.of(saga, codec, limit)
             self._parts.setdefault(part.key, part)
             self._by_name.setdefault(saga.name, part)
-        self._upgrades = {
-            (one.sagas[0].name, one.fingerprints[0]): one
-            for one in upgrades
-            if (one.sagas[0].name, one.fingerprints[0]) not in self._parts
-        }
-        for one in upgrades:
-            self.part(one.sagas[1])
+        self._written = (codec, limit)
+        self._former: dict[tuple[str, str], Part] = {}
+        self._upgrades: dict[tuple[str, str], Upgrade] = {}
+        for one in _proofs(upgrades):
+            self._lead(one)
+
+    def _lead(self, upgrade: Upgrade) -> None:
+        """Have runs of an old version go on under a new one, which has to be here."""
+        keys = [
+            (saga.name, mark)
+            for saga, mark in zip(upgrade.sagas, upgrade.fingerprints, strict=True)
+        ]
+        if keys[1] not in self._parts:
+            name = upgrade.sagas[1].name
+            remedy = (
+                "That is the wrong way round: it is diff(old, new), and the new one is here."
+                if keys[0] in self._parts
+                else "Give the new version when the orchestrator is made, before the old one."
+            )
+            raise SagaError(
+                f"an upgrade leads to machine {keys[1][1]} of saga '{name}', which this "
+                f"orchestrator does not carry out\n  {remedy}"
+            )
+        # Where the old version is here too, its runs end under it.
+        if keys[0] not in self._parts:
+            self._upgrades[keys[0]] = upgrade
+
+    def __contains__(self, key: tuple[str, str]) -> bool:
+        """Whether the machine of a name and fingerprint is here itself."""
+        return key in self._parts
 
     @property
     def machines(self) -> list[tuple[str, str]]:
@@ -160,11 +184,41 @@ class Roster:
             return self.part(upgrade.sagas[1])
         return self._parts.get((saga, fingerprint))
 
-    def upgrade(self, saga: str, fingerprint: str) -> Upgrade | None:
-        """By what a stored run would go on under another version; None where it need not."""
-        return self._upgrades.get((saga, fingerprint))
+    @property
+    def upgrades(self) -> bool:
+        """Whether there are versions whose runs go on under others."""
+        return bool(self._upgrades)
 
-    def changed(self, run: Run) -> MachineChangedError:
+    def former(self, run: Run) -> Part | None:
+        """The version that a run has ended under, of which there is only an upgrade."""
+        key = run.saga, run.fingerprint
+        upgrade = self._upgrades.get(key)
+        if upgrade is None:
+            return None
+        if key not in self._former:
+            self._former[key] = Part.of(upgrade.sagas[0], *self._written)
+        return self._former[key]
+
+    def carried_over(self, run: Run, entries: Sequence[Entry], at: float) -> Entry | str | None:
+        """
+        With which note a run goes on under another version, or why it may not.
+
+        Returns:
+            None where it need not: its own version is here, or it is over.
+        """
+        upgrade = self._upgrades.get((run.saga, run.fingerprint))
+        if upgrade is None or not entries or run.status in ENDED:
+            return None
+        return upgraded.carried_over(upgrade, self.part(upgrade.sagas[1]).machine, entries, at)
+
+    def stranding(self, run: Run, entries: Sequence[Entry]) -> MachineChangedError | None:
+        """Why a run cannot go on under any machine that is here; None where it can, or is over."""
+        if self.of(run.saga, run.fingerprint) is None:
+            return self.changed(run)
+        carried = self.carried_over(run, entries, 0.0)
+        return self.changed(run, carried) if isinstance(carried, str) else None
+
+    def changed(self, run: Run, reason: str = "") -> MachineChangedError:
         """Say that a run was started under a machine that is not here."""
         known = [mark for name, mark in self._parts if name == run.saga]
         return MachineChangedError(
@@ -172,6 +226,7 @@ class Roster:
             saga=run.saga,
             stored=run.fingerprint,
             current=" or ".join(known) or "not among its sagas",
+            reason=reason,
         )
 
     def path_of(self, step: Any) -> str:
@@ -187,3 +242,18 @@ class Roster:
             except SagaError:
                 continue
         return self._parts[next(iter(self._parts))].layout.find(step)
+
+
+def _proofs(upgrades: Any) -> Sequence[Upgrade]:
+    if isinstance(upgrades, str) or not isinstance(upgrades, Sequence):
+        raise SagaError(
+            f"upgrades is {type(upgrades).__name__}\n  Give a list: upgrades=[diff(old, new)]."
+        )
+    for one in upgrades:
+        if not hasattr(one, "fingerprints") or not hasattr(one, "maps"):
+            what = f"saga '{one.name}'" if isinstance(one, Saga) else repr(one)
+            raise SagaError(
+                f"upgrades has {what}, which proves nothing of two versions\n"
+                "  Give what compares them: upgrades=[diff(old, new)]."
+            )
+    return upgrades

@@ -15,7 +15,7 @@ import attrs
 
 from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import lay_out
-from saga_fsm.errors import SagaError
+from saga_fsm.errors import NobodyAnswersError, SagaError
 from saga_fsm.ports import Clock, Entry, Journal
 from saga_fsm.runner.audience import Audience
 from saga_fsm.runner.commands import Alert, Command, Invoke, Leg, TimerKey, Wake
@@ -150,11 +150,8 @@ class Shell:
             return max(0.0, min(self.timers.values()) - self.clock.now())
         if self.flying:
             return None
-        waiting = ", ".join(f"'{path}'" for path in self.driver.facts.pending)
-        raise SagaError(
-            f"run '{self.driver.run_id}' waits for {waiting}, and nobody can answer here\n"
-            "  Give answers={step: function of ctx}, or the step a timeout."
-        )
+        waiting = tuple(self.driver.facts.pending)
+        raise NobodyAnswersError(run_id=self.driver.run_id, waiting=waiting)
 
     def answered(self, leg: Leg, value: Any, error: BaseException | None) -> None:
         """A call that was in flight has ended; a deadline that came while it was comes first."""

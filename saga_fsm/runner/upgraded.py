@@ -63,9 +63,9 @@ def read(entries: Sequence[Entry]) -> Read:
 
 def carried_over(
     upgrade: Upgrade, machine: Machine, entries: Sequence[Entry], at: float
-) -> Entry | None:
+) -> Entry | str:
     """
-    The note with which a run goes on under a new machine; None if it may not, where it is.
+    The note with which a run goes on under a new machine; or why it may not, where it is.
 
     Args:
         upgrade: what is proven of the two versions.
@@ -76,14 +76,16 @@ def carried_over(
     old = compile_saga(upgrade.sagas[0])
     before = read(entries).entries
     state = _replayed(old, [entry.event for entry in before])
-    wanted = None if state is None else upgrade.maps(state)
+    if state is None:
+        return "its entries are not those of the old version"
+    wanted = upgrade.maps(state)
     if wanted is None:
-        return None
+        return f"at {state}, {upgrade.why(state)}"
     words = {entry.event: _renamed(upgrade, old, entry.event) for entry in before}
     # What was proven is of states; that this history leads there is looked at, run by run.
     found = _replayed(machine, [words[entry.event] for entry in before])
     if found is None or found.codes != wanted.codes:
-        return None
+        return f"at {state}, its history leads to {found or 'no state'} there, not to {wanted}"
     begun = {old.read(one.event).target for one in before if not one.event.startswith("#")}
     told: dict[str, Any] = {
         "from": upgrade.fingerprints[0],

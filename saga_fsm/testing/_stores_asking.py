@@ -51,6 +51,19 @@ class Speaking:
         done(store, grown("a", 2, owner="me", answers={number: "again", 10**9: "?"}))
         assert (store.answer(number), store.answer(10**9)) == ("done", None)
 
+    def test_all_words_to_a_run_are_kept_with_what_became_of_them(self, store: Store) -> None:
+        """In the order of their coming, for who looks later; of nobody there are none."""
+        done(store, born("a", owner="me"), born("b", owner="me"))
+        first = store.post("a", "cancel", by="ann", note="too dear")
+        store.post("b", "cancel")
+        store.post("a", "deliver(approve)", "1")
+        done(store, grown("a", 1, "x", owner="me", answers={first: "no"}))
+        words = store.words("a")
+        assert [(word.word, word.by, word.note, word.answer) for word in words] == [
+            *(("cancel", "ann", "too dear", "no"), ("deliver(approve)", "", "", None)),
+        ]
+        assert list(store.words("nobody")) == []
+
     def test_words_wait_for_the_next_owner(self, store: Store, dial: Dial) -> None:
         """What nobody has answered goes with the run."""
         done(store, born("a", due=dial.time))

@@ -91,6 +91,32 @@ class Claiming:
         found = {claim.run.run_id for claim in take(store, "me")}
         assert found == {"later", "rests"}
 
+    def test_a_word_that_comes_while_a_run_is_given_up_is_not_lost(
+        self, store: Store, dial: Dial
+    ) -> None:
+        """Its owner may not have heard it: the run is due, whatever the owner said."""
+        for later in (None, dial.time + 1e6):
+            run_id = f"r{later}"
+            done(store, born(run_id, owner="me"))
+            number = store.post(run_id, "cancel")
+            done(store, grown(run_id, 1, "x", due=later))
+            (claim,) = take(store, "you")
+            assert (claim.run.run_id, claim.by_word) == (run_id, True)
+            assert [word.number for word in store.posted("you")] == [number]
+            done(store, grown(run_id, 2, "y", fence=2, answers={number: "no"}))
+            assert take(store, "you") == []
+
+    def test_who_claims_knows_whether_only_a_word_made_it_due(
+        self, store: Store, dial: Dial
+    ) -> None:
+        """Not where its owner is gone, nor where its time had come before."""
+        done(store, born("word"), born("time", due=dial.time - 1.0), born("gone", owner="me"))
+        done(store, born("both", due=dial.time - 1.0))
+        for run_id in ("word", "word", "both", "gone"):
+            store.post(run_id, "cancel")
+        found = {claim.run.run_id: claim.by_word for claim in take(store, "you")}
+        assert found == {"word": True, "time": False, "gone": False, "both": False}
+
     def test_who_never_beat_has_no_claim(self, store: Store) -> None:
         """A run of an owner without a lease is everybody's: none is lost with it."""
         done(store, born("a", owner="ghost"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -20,7 +20,11 @@ from saga_fsm.testing.stage import Answers, Loop, Stage, Visit, Watch
 from saga_fsm.testing.supply import Supply
 
 
-__all__ = ["Case", "Ran"]
+__all__ = ["Case", "Ran", "further", "longer", "play"]
+
+
+#: A place, what goes wrong there, and whether it does so each time from then on.
+Further: TypeAlias = tuple[Visit, Fault, bool]
 
 
 @attrs.frozen
@@ -37,6 +41,19 @@ class Ran:
     replay: Replay
     further: Sequence[Visit]
     stage: Stage
+
+
+def further(ran: Ran) -> Iterator[Further]:
+    """What else may go wrong where a run came to."""
+    return (
+        (visit, fault, each) for visit in ran.further for fault, each in fitting(visit, ran.stage)
+    )
+
+
+def longer(plan: FaultPlan, more: Further) -> FaultPlan:
+    """Give the plan with one fault more."""
+    visit, fault, each = more
+    return plan.and_then(Injection(visit.site, EACH if each else visit.number, fault))
 
 
 @attrs.define

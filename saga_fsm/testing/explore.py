@@ -60,6 +60,7 @@ def explore_faults(  # noqa: PLR0913 - keyword-only parts of one search
     max_runs: int = 20_000,
     deeper: int = 1_000,
     seed: int = 0,
+    max_failures: int = 10,
     progress: Callable[[int, int], object] | None = None,
 ) -> Exploration:
     """
@@ -81,10 +82,11 @@ def explore_faults(  # noqa: PLR0913 - keyword-only parts of one search
             such, and then nothing deeper is tried.
         deeper: plans of more faults, drawn after the others.
         seed: of that luck; the same seed draws the same plans.
+        max_failures: an end to all, after so many kinds of failure.
         progress: called after each run with the runs so far and the plans that are waiting.
     """
     with closing(Case.of(saga, world, input, consistent, answers)) as case:
-        search = Search(case, max_runs, progress)
+        search = Search(case, max_runs, max_failures, progress)
         search.tour()
         if max_faults:
             search.every_plan(max_faults)

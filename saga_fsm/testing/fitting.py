@@ -66,6 +66,15 @@ FITTING: Final[Mapping[Kindred, tuple[Fault, ...]]] = {
     "journal": (Fault.LOST_REQUEST, Fault.LOST_REPLY),
     "recover": (Fault.CRASH_BEFORE,),
 }
+# What can be said of a place in a plan, though no search tries it there.
+_ALSO: Final[Mapping[Kindred, tuple[Fault, ...]]] = {
+    "action": (Fault.SLOW, Fault.BAD_VALUE),
+    "readonly": (Fault.SLOW, Fault.BAD_VALUE, Fault.LOST_REPLY, Fault.DUPLICATE, *_OWNER),
+    "compensation": (Fault.SLOW, Fault.BAD_VALUE),
+    "query": (Fault.REJECT, Fault.SLOW, Fault.DUPLICATE, Fault.BAD_VALUE),
+    "answer": (Fault.TRANSIENT, Fault.LOST_REPLY, Fault.DUPLICATE),
+    "journal": (Fault.TRANSIENT,),
+}
 # What may go on for as long as somebody tries.
 _LASTING: Final = (Fault.TRANSIENT, Fault.LOST_REQUEST, Fault.LOST_REPLY)
 
@@ -93,6 +102,10 @@ def honest(fault: Fault, visit: Visit) -> bool:
     """Whether it can be true: nobody refuses what has landed, and no operator says what is not."""
     if visit.kind == "operator":
         return fault in visit.words
+    if fault not in FITTING[visit.kind] and fault not in _ALSO.get(visit.kind, ()):
+        return False
+    if fault is Fault.BAD_VALUE:
+        return visit.spoilable
     return not (fault is Fault.REJECT and visit.landed)
 
 

@@ -22,18 +22,15 @@ from typing import Any, Final
 
 from saga_fsm.definition import Kind
 from saga_fsm.definition.layout import lay_out
-from saga_fsm.testing.case import Case, Ran
+from saga_fsm.testing.case import Case, Ran, further, longer
 from saga_fsm.testing.coverage import RowCoverage, untakable
-from saga_fsm.testing.fitting import fitting
-from saga_fsm.testing.plan import EACH, Fault, FaultPlan, Injection
+from saga_fsm.testing.plan import FaultPlan, Injection
 from saga_fsm.testing.results import Exploration, Failure
 from saga_fsm.testing.shrinking import shrunk
-from saga_fsm.testing.stage import Visit
 
 
 __all__ = ["Search"]
 
-_MOST_FAILURES: Final = 10
 #: How often something goes wrong in the plans that luck draws, in turn, and the most of it in one.
 _RATES: Final = (0.03, 0.1, 0.3)
 _DEEPEST: Final = 12
@@ -47,14 +44,20 @@ class Search:
     Args:
         case: what is searched.
         max_runs: an end to the tour and the plans after it.
+        max_failures: an end to all, after so many kinds of failure.
         progress: called after each run with the runs so far and the plans that are waiting.
     """
 
     def __init__(
-        self, case: Case, max_runs: int, progress: Callable[[int, int], object] | None
+        self,
+        case: Case,
+        max_runs: int,
+        max_failures: int = 10,
+        progress: Callable[[int, int], object] | None = None,
     ) -> None:
         self.case = case
         self.max_runs = max_runs
+        self.max_failures = max_failures
         self.progress = progress
         self.runs = 0
         self.complete = True
@@ -85,7 +88,8 @@ class Search:
             if self._enough():
                 self.complete = False
                 return
-            for visit, fault, each in _further(ran):
+            for more in further(ran):
+                visit, fault, each = more
                 edge = (visit.site, fault, each)
                 # What lasts meets all the states after it anyway.
                 if ((visit.near if each else visit.key), *edge) in seen:
@@ -93,7 +97,7 @@ class Search:
                 queue = later if (visit.near, *edge) in seen else first
                 # More than can be run need not be remembered.
                 if queue is first or len(later) < self.max_runs:
-                    queue.append(_with(plan, visit, fault, each=each))
+                    queue.append(longer(plan, more))
                 seen.add((visit.key, *edge))
                 seen.add((visit.near, *edge))
 
@@ -113,7 +117,8 @@ class Search:
 
     def _longer(self, plan: FaultPlan, ran: Ran, seen: set[Hashable]) -> Iterator[FaultPlan]:
         """Plans with one fault more, but for those that were begun from the very same moment."""
-        for visit, fault, each in _further(ran):
+        for more in further(ran):
+            visit, fault, each = more
             if visit.whole is not None:
                 self.compared = True
                 moment = (len(plan), visit.whole, visit.site, fault, each)
@@ -121,7 +126,7 @@ class Search:
                     self.pruned += 1
                     continue
                 seen.add(moment)
-            yield _with(plan, visit, fault, each=each)
+            yield longer(plan, more)
 
     def deeper(self, count: int, seed: int) -> None:
         """Draw so many plans of any number of faults; the same seed draws the same."""
@@ -170,7 +175,7 @@ class Search:
     def _enough(self) -> bool:
         """Whether more would help nobody: it fails without a fault, or in so many ways."""
         broken = any(not failure.plan for failure in self.failures.values())
-        return broken or len(self.failures) >= _MOST_FAILURES
+        return broken or len(self.failures) >= self.max_failures
 
     def _run(self, plan: FaultPlan, waiting: int, *, compared: bool = False) -> Ran:
         ran = self.case.run(plan, compared=compared)
@@ -197,14 +202,3 @@ class Search:
         self.fired.update(one.fault.value for one in done.plan if one not in done.unfired)
         if done.reason and done.reason not in self.failures:
             self.failures[done.reason] = shrunk(self.case, done)
-
-
-def _further(ran: Ran) -> Iterator[tuple[Visit, Fault, bool]]:
-    """What else may go wrong where a run came to, and whether it lasts from then on."""
-    return (
-        (visit, fault, each) for visit in ran.further for fault, each in fitting(visit, ran.stage)
-    )
-
-
-def _with(plan: FaultPlan, visit: Visit, fault: Fault, *, each: bool) -> FaultPlan:
-    return plan.and_then(Injection(visit.site, EACH if each else visit.number, fault))

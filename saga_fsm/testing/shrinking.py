@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 import attrs
 
-from saga_fsm.testing.case import Case
+from saga_fsm.testing.case import Case, further, longer
 from saga_fsm.testing.plan import EACH, Fault, FaultPlan
 from saga_fsm.testing.results import Failure, Replay
 
 
 __all__ = ["shrunk"]
 
+# More faults than that are too many for one story.
+_READABLE: Final = 3
 # What a reader understands at once, first. Only among these one fault is tried for another.
 _EASIER = (
     Fault.REJECT,
@@ -30,8 +34,9 @@ def shrunk(case: Case, done: Replay) -> Failure:
     """
     Take faults away, or take simpler ones, while the run fails for the same reason.
 
-    The result is 1-minimal: without any one of its faults the run does not fail so. A plan that
-    fails otherwise when it is run again tells of code that is not deterministic.
+    The result is 1-minimal: without any one of its faults the run does not fail so. Where that
+    leaves more than three, one other fault is tried in the place of two. A plan that fails
+    otherwise when it is run again tells of code that is not deterministic.
     """
     again = case.run(done.plan).replay
     if again.reason != done.reason:
@@ -41,17 +46,28 @@ def shrunk(case: Case, done: Replay) -> Failure:
         )
         return Failure(done.plan, done.outcome, reason, done.path)
     while True:
-        less = next(_failing_alike(case, done), None)
+        plans = _simpler(done.plan)
+        if len(done.plan) > _READABLE:
+            plans = itertools.chain(plans, _one_for_two(case, done.plan))
+        less = next(_failing_alike(case, done.reason, plans), None)
         if less is None:
             return Failure(done.plan, done.outcome, done.reason, done.path)
         done = less
 
 
-def _failing_alike(case: Case, done: Replay) -> Iterator[Replay]:
-    for plan in _simpler(done.plan):
+def _failing_alike(case: Case, reason: str, plans: Iterable[FaultPlan]) -> Iterator[Replay]:
+    for plan in plans:
         less = case.run(plan).replay
-        if less.reason == done.reason and not less.unfired:
+        if less.reason == reason and not less.unfired:
             yield less
+
+
+def _one_for_two(case: Case, plan: FaultPlan) -> Iterator[FaultPlan]:
+    """Plans with another fault in the place of two, somewhere on the way of a run without any."""
+    without = FaultPlan()
+    others = [longer(without, more) for more in further(case.run(without))]
+    for kept in itertools.combinations(plan.injections, len(plan) - 2):
+        yield from (FaultPlan((*other, *kept)) for other in others)
 
 
 def _simpler(plan: FaultPlan) -> Iterator[FaultPlan]:

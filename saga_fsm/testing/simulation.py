@@ -142,7 +142,7 @@ class Simulation:
     def finish(self) -> None:
         """Let things happen until the run rests and nothing is on its way; but not for ever."""
         for _ in range(self.patience):
-            if not self.resting:
+            if self.calls or not self.resting:
                 self.once()
             elif self.late:
                 self.land_late()
@@ -169,8 +169,11 @@ class Simulation:
         facts = self.owner.driver.facts
         if invoke.leg in facts.flight and not self.stage.owes(facts.state, kind, path):
             self.broken.append(f"{site} is called, and the machine does not ask for it")
-        placed = self.stage.layout.steps.get(path)
-        if kind == "compensate" and placed is not None and not self.log.doubtful(path):
+        if kind != "compensate" or path not in self.stage.layout.steps:
+            return
+        # A wait that was ended is in doubt by the driver's own word.
+        doubted = any(path == one for one, _ in facts.doubted)
+        if not (doubted or self.log.doubtful(path)):
             self.broken.append(f"{path} is undone, though it surely never landed")
 
     def land_late(self) -> None:

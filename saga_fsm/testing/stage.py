@@ -13,7 +13,7 @@ from saga_fsm.codec import Scribe
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import Layout, lay_out
-from saga_fsm.errors import JournalError
+from saga_fsm.errors import UnstorableValueError
 from saga_fsm.machine import Codes, Machine, State
 from saga_fsm.runner.commands import Alert
 from saga_fsm.runner.facts import KINDS
@@ -86,7 +86,7 @@ class Stage:
             try:
                 self.scribe.admit("call", path, None)
                 known = False
-            except JournalError:
+            except UnstorableValueError:
                 known = True
             self._typed[path] = known
         return known

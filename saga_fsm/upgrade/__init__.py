@@ -97,6 +97,7 @@ def diff(
         limit=limit,
         sagas=(old, new),
         carried=comparing.carried() if complete else {},
+        obstacles={codes: obstacle for codes, (obstacle, _) in comparing.refused.items()},
         renaming=carrier.rename,
     )
 

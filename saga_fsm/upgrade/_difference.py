@@ -74,6 +74,7 @@ class Difference:
     sagas: tuple[Saga[Any, Any, Any], Saga[Any, Any, Any]] = attrs.field(repr=False)
     _carried: Mapping[Codes, State] = attrs.field(alias="carried", repr=False)
     _renaming: Renaming = attrs.field(alias="renaming", repr=False)
+    _obstacles: Mapping[Codes, Obstacle] = attrs.field(alias="obstacles", factory=dict, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -93,6 +94,17 @@ class Difference:
     def maps(self, state: State) -> State | None:
         """The state in which a run goes on under the new machine; None if it may not."""
         return self._carried.get(state.codes)
+
+    def why(self, state: State) -> str:
+        """Why a run may not go on there; empty where it may."""
+        if state.codes in self._carried:
+            return ""
+        obstacle = self._obstacles.get(state.codes)
+        if obstacle is not None and self.verdict == "incompatible":
+            return obstacle.reason
+        if self.verdict == "incomplete":
+            return f"diff was cut short at {self.limit:,} states, and nothing is proven"
+        return "no run that is in flight comes to this state"
 
     def path(self, old: str) -> str:
         """What a path of the old saga is called in the new one."""

@@ -56,15 +56,15 @@ class Scale:
     quant: int | None = None
 
 
-# The largest that Spin is thought to end in a minute of a core of its own, then what is tried where
-# it does not: of SEQ it takes eight times as long for twice the steps, 2.0 s for 40.
+# Grown until Spin does not end one in a minute of a core of its own: of SEQ it takes eight times as
+# long for twice the steps, 2.0 s for 40.
 # Of SEQ only the form with one process: the other was the slower one at each size where both were
 # measured, and repeats the settling for each step.
 FULL: Final = Scale(
     families=(
-        Family("SEQ", (110, 80, 40), ("one",)),
-        Family("PAR", (5, 4)),
-        Family("CONC", (3, 2)),
+        Family("SEQ", (40, 80, 110, 140), ("one",)),
+        Family("PAR", (3, 4, 5)),
+        Family("CONC", (1, 2, 3)),
     ),
     seconds=60,
     branches=(4, 5, 6),

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._reduced import Reduced
 from saga_fsm.checker._search import Explored, finished, graph_of, search
-from saga_fsm.checker._takeovers import _goes_round, without_takeovers
+from saga_fsm.checker._takeovers import without_takeovers
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import GUARDED, Contract, Retry, Saga, parallel, pivot, retriable, step
 from saga_fsm.definition.layout import lay_out
 from saga_fsm.machine import Machine
 from saga_fsm.product import UP, Forbidden, Network, Values, holds, network_of
 from tests.drawn import RETRIES, Lots
-from tests.property.test_engines_agree import confluent, tampered
+from tests.property.test_engines_agree import confluent, settles, tampered
 from tests.quality.tampering import changed
 from tests.reference import act, ask, undo
 
@@ -148,14 +148,6 @@ class Beside:
             return Saga("drawn", parallel(pivot(act, **self.options()), other))
         first = [self.step()] if how > 0.9 else []
         return Saga("drawn", *first, parallel(self.branch(), self.branch()), *last)
-
-
-def settles(network: Network) -> bool:
-    """Whether no internal command of a wrong table is taken for ever."""
-    automata = range(len(network.machine.automata))
-    return all(
-        any(x not in dict(row.guard).get(f, {x}) for f, x in row.update) for row in network.internal
-    ) and not any(_goes_round(network.internal, f) for f in automata)
 
 
 def test_planted_bugs_are_found_where_the_plain_search_finds_them() -> None:

@@ -110,8 +110,10 @@ def test_cancelling_who_waits_cancels_the_wait(go) -> None:
         waiter.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiter
-        with pytest.raises(TimeoutError):
+        with pytest.raises(TimeoutError, match=r"run 'r' .* it waits for the answer of 'ask'"):
             await orchestrator.wait("r", timeout=0.05)
+        with pytest.raises(TimeoutError, match="still in flight"):
+            await orchestrator.drain(timeout=0.05)
         assert await orchestrator.deliver("r", "ask", "yes", by="ada")
         assert (await orchestrator.wait("r")).results == {"ask": "yes"}
         assert not await orchestrator.cancel("r")
@@ -162,5 +164,24 @@ def test_closed_is_closed(go) -> None:
         await orchestrator.close()
         with pytest.raises(SagaError, match="closed"):
             await orchestrator.start(MIXED)
+
+    go(use, MIXED)
+
+
+def test_a_run_is_stored_in_the_callers_own_transaction(go: Any, tmp_path: Path) -> None:
+    """By a connection of this thread; one that is awaited is refused in words on SQLite."""
+    import sqlite3
+
+    class Awaited:
+        async def __aenter__(self) -> None: ...
+
+    async def use(orchestrator: AsyncOrchestrator, _journal: Any) -> None:
+        db = sqlite3.connect(tmp_path / "sagas.db")
+        await orchestrator.start(MIXED, run_id="kept", within=db)
+        db.commit()
+        assert (await orchestrator.wait("kept", timeout=10)).status is Status.COMPLETED
+        with pytest.raises(SagaError, match=r"Awaited, and SqliteJournal.*\n  Give the connection"):
+            await orchestrator.start(MIXED, run_id="other", within=Awaited())
+        db.close()
 
     go(use, MIXED)

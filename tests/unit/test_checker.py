@@ -94,8 +94,10 @@ def test_a_counterexample_replays_from_its_text() -> None:
     moves = compile_saga(saga).replay(again.events)
     assert all(move.ignored is None for move in moves)
     assert any("lands" in move.says for move in path.moves)
-    with pytest.raises(PropertyViolationError, match="landed twice"):
+    with pytest.raises(PropertyViolationError, match="landed twice") as raised:
         report.assert_ok()
+    assert str(raised.value).count(path.encode()) == 1
+    assert raised.value.path == path
 
 
 def test_a_search_cut_short_is_incomplete() -> None:

@@ -190,6 +190,7 @@ SHAPES = {
         interrupted=FLAG,
         together={"type": ["object", "null"]},
         required=BY_NAME,
+        undecided={"type": ["array", "null"]},
         missing=BY_NAME,
         never_taken={"type": ["array", "null"]},
     ),

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
+import sqlite3
+import subprocess
+import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +22,7 @@ from saga_fsm.journals.sqlite import SqliteJournal
 
 SAGAS = """
 from saga_fsm import GUARDED, PENDING, Pending, Rejected, Retry, Saga, pivot, step
+from contextlib import closing
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -31,6 +37,7 @@ done = Saga("done", step(act, compensate=undo), pivot(act, name="p"), contract=G
 asked = Saga("asked", step(act, compensate=undo), step(ask, compensate=undo), contract=GUARDED)
 stuck = Saga("stuck", step(act, compensate=fragile, compensation_retry=Retry(attempts=1)),
              pivot(refuse), contract=GUARDED)
+typed = Saga("typed", step(act, compensate=undo), input=int, contract=GUARDED)
 other = Saga("done", step(act, compensate=undo), contract=GUARDED)
 """
 
@@ -85,7 +92,7 @@ def test_what_is_not_there_says_so(call) -> None:
     assert "sqlite:///FILE" in err
     call("run", "{f}:done", "--journal", "{j}", "--id", "r-1")
     status, _, err = call("runs", "show", "nobody", "--journal", "{j}")
-    assert status == 2
+    assert status == 1
     assert "no run 'nobody'" in err
 
 
@@ -196,3 +203,151 @@ def test_old_runs_are_pruned(call) -> None:
     assert call("runs", "prune", "--journal", "{j}", "--older-than", "0s")[1] == "1 deleted\n"
     assert call("runs", "prune", "--journal", "{j}", "--older-than", "soon")[0] == 2
     assert call("runs", "list", "--journal", "{j}")[1] == "no runs\n"
+
+
+def test_a_run_that_waits_is_kept_and_goes_on_with_what_was_stored(call, place: Path) -> None:
+    """``run --journal`` ends with the command that answers; run again it hears the answer."""
+    start = ("run", "{f}:asked", "--journal", "{j}", "--id", "w")
+    status, out, err = call(*start)
+    assert (status, out) == (1, "")
+    assert f"saga-fsm runs deliver w ask JSON --journal sqlite:///{place / 's.db'}" in err
+    status, out, err = call("runs", "recover", "{f}:asked", "--journal", "{j}")
+    assert status == 1
+    assert "w waits for ask: `saga-fsm runs deliver`" in err
+    answer = ("runs", "deliver", "w", "ask", '{{"by": "ada"}}', "--journal", "{j}", "--wait", "0")
+    assert call(*answer)[0] == 0
+    status, out, _ = call(*start)
+    assert (status, out.splitlines()[0]) == (0, "w: completed")
+    status, _, err = call("run", "{f}:asked")
+    assert status == 1
+    assert "--journal URL" in err
+    assert "answers=" not in err
+
+
+def test_what_waits_is_refused_with_a_reason(call, place: Path) -> None:
+    """As an argument or as a note; both would be one too many."""
+    call("run", "{f}:asked", "--journal", "{j}", "--id", "w")
+    no = ("runs", "reject", "w", "ask", "--journal", "{j}", "--wait", "0", "--note", "too dear")
+    assert call(*no, "--by", "ada")[0] == 0
+    assert call("runs", "reject", "w", "ask", "too dear", *no[4:])[0] == 2
+    status, out, _ = call("run", "{f}:asked", "--journal", "{j}", "--id", "w")
+    assert (status, out.splitlines()[0]) == (1, "w: compensated")
+    assert "too dear" in call("runs", "show", "w", "--journal", "{j}")[1]
+
+
+def test_nothing_is_taken_for_a_value_only_where_it_may_be(call) -> None:
+    """No result and no input, where the annotations name a type, are refused and not stored."""
+    call("run", "{f}:asked", "--journal", "{j}", "--id", "w")
+    assert call("runs", "deliver", "w", "ask", "--journal", "{j}", "--wait", "0")[0] == 0
+    call("run", "{f}:asked", "--journal", "{j}", "--id", "w")
+    shown = call("runs", "show", "w", "--journal", "{j}")[1]
+    assert "refused: the result of step 'ask' (dict) cannot be stored: it is None" in shown
+    status, _, err = call("run", "{f}:typed", "--journal", "{j}", "--id", "t")
+    assert status == 2
+    assert "the input of saga 'typed' (int) cannot be stored: it is None" in err
+    assert call("runs", "show", "t", "--journal", "{j}")[0] == 1
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("list",),
+        ("show", "r"),
+        ("retry", "r"),
+        ("cancel", "r"),
+        ("deliver", "r", "ask"),
+        ("reject", "r", "ask"),
+        ("resolve", "r", "--step", "act", "--as", "done"),
+        ("prune", "--older-than", "1d"),
+        ("recover", "{f}:done"),
+    ],
+)
+def test_no_verb_writes_into_a_file_that_is_no_journal(call, place: Path, verb) -> None:
+    """A database of the user's own is left as it is, and a file that is not there stays so."""
+    status, _, err = call("runs", *verb, "--journal", "{j}")
+    assert (status, "no such file" in err) == (3, True)
+    assert not (place / "s.db").exists()
+    with closing(sqlite3.connect(place / "s.db")) as own:
+        own.execute("CREATE TABLE purses (name TEXT)")
+    before = (place / "s.db").read_bytes()
+    status, _, err = call("runs", *verb, "--journal", "{j}")
+    assert (status, "no tables of saga_fsm" in err) == (3, True)
+    assert (place / "s.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("show", "nobody"),
+        ("retry", "nobody"),
+        ("cancel", "nobody"),
+        ("deliver", "nobody", "ask"),
+        ("reject", "nobody", "ask"),
+        ("resolve", "nobody", "--step", "act", "--as", "done"),
+    ],
+)
+def test_a_run_that_is_not_there_is_a_finding(call, verb) -> None:
+    """Status 1 with every verb: the command was right, and the journal has no such run."""
+    call("run", "{f}:done", "--journal", "{j}", "--id", "r")
+    status, _, err = call("runs", *verb, "--journal", "{j}")
+    assert (status, "no run 'nobody'" in err) == (1, True)
+
+
+def test_an_audit_of_nothing_is_no_success(call) -> None:
+    """Who asks whether all runs follow the machine wants to know that there are some."""
+    call("run", "{f}:done", "--journal", "{j}", "--id", "r")
+    status, _, err = call("audit", "{f}:asked", "--journal", "{j}")
+    assert (status, "nothing was looked at" in err) == (1, True)
+    assert (
+        "no run of a saga 'dnoe'" in call("runs", "list", "--saga", "dnoe", "--journal", "{j}")[2]
+    )
+
+
+def test_recover_waits_for_the_lease_of_an_owner_that_is_gone(call, place: Path) -> None:
+    """It says what for; at the end all is at rest, or it says what is left."""
+    code = f"""
+import os, time
+from saga_fsm import Orchestrator
+from saga_fsm.cli.target import load
+from saga_fsm.journals.sqlite import SqliteJournal
+done = load({str(place / "sagas_cli.py")!r} + ":slow")
+carried = Orchestrator(done, journal=SqliteJournal({str(place / "s.db")!r}), lease=2.0)
+carried.start(done, run_id="r")
+time.sleep(0.5)
+os.kill(os.getpid(), 9)
+"""
+    source = place / "sagas_cli.py"
+    slow = "import time\ndef later(ctx):\n    if not (HERE / 'mended').exists(): time.sleep(60)\n"
+    slow += 'slow = Saga("slow", step(later, compensate=undo), contract=GUARDED)\n'
+    source.write_text(SAGAS + slow)
+    subprocess.run([sys.executable, "-c", code], check=False, timeout=60)  # noqa: S603 - our own
+    (place / "mended").touch()
+    status, out, err = call("runs", "recover", "{f}:slow", "--journal", "{j}", "--timeout", "0")
+    assert (status, out) == (1, "no run has come to rest\n")
+    assert "r is still running" in err
+    status, out, err = call("runs", "recover", "{f}:slow", "--journal", "{j}")
+    assert (status, out) == (0, "1 completed\n")
+    assert "waiting for r, which owner" in err
+
+
+@pytest.mark.parametrize("hits", [1, 2])
+def test_a_kept_run_that_is_interrupted_goes_on_later(call, place: Path, hits: int) -> None:
+    """Ctrl-C leaves it as it is, with status 130, and the same command ends it."""
+    source = place / "sagas_cli.py"
+    slow = "import time\ndef later(ctx):\n    (HERE / 'there').touch()\n"
+    slow += "    if not (HERE / 'mended').exists(): time.sleep(4)\n"
+    slow += 'slow = Saga("slow", step(later, compensate=undo), contract=GUARDED)\n'
+    source.write_text(SAGAS + slow)
+    url = f"sqlite:///{place / 's.db'}"
+    command = [sys.executable, "-m", "saga_fsm", "run", f"{source}:slow", "--journal", url]
+    child = subprocess.Popen([*command, "--id", "r"], stderr=subprocess.PIPE, text=True)  # noqa: S603 - our own
+    while not (place / "there").exists():
+        time.sleep(0.02)
+    for _ in range(hits):
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    child.communicate(timeout=30)
+    assert child.returncode == 130
+    (place / "mended").touch()
+    status, out, _ = call("run", "{f}:slow", "--journal", "{j}", "--id", "r")
+    assert (status, out.splitlines()[0]) == (0, "r: completed")

@@ -28,7 +28,13 @@ def test_a_limit_of_states_cuts_the_search_short(engine: Any) -> None:
     assert not found.complete
     assert not found.interrupted
     assert found.short_of == "states"
-    assert found.states > 5_000
+    assert 5_000 < found.states < 5_200
+
+
+def test_a_large_limit_is_hardly_passed_either(engine: Any) -> None:
+    """However many states are looked at together, not many more than the limit are found."""
+    found = engine.explore(network(par(5)), limit=300_000)
+    assert 300_000 < found.states < 300_600
 
 
 def test_a_limit_of_memory_is_kept(engine: Any) -> None:

@@ -26,6 +26,15 @@ LONG = Saga("long", *(C(f"c{i}") for i in range(21)), P("p"), contract=GUARDED)
 SAGAS = {"both": SAGA, "long": LONG}
 
 
+@pytest.fixture(params=["numba", "NumPy"], autouse=True)
+def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who searches whole levels."""
+    if request.param == "numba":
+        pytest.importorskip("numba", reason="needs numba: pip install 'saga-fsm[fast]'")
+    else:
+        monkeypatch.setattr(_graphs, "find_spec", lambda _: None)
+
+
 def network(saga: Saga[Any, Any]) -> Network:
     """The product of a saga."""
     return network_of(lay_out(saga), compile_saga(saga))

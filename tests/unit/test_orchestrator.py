@@ -178,6 +178,28 @@ class TestRuns:
             go.set()
             assert carried.wait("r").status is Status.COMPLETED
 
+    def test_a_wait_that_ends_says_how_the_run_stands(self, journal: SqliteJournal) -> None:
+        """Which run, its status, and what it waits for; a drain says how many are in flight."""
+        with orchestrator(journal, APPROVED, services=[]) as carried:
+            carried.start(APPROVED, run_id="r")
+            until(lambda: carried.show("r").waiting)
+            said = r"run 'r' of saga 'approved' is still running after 0.05 s: it waits for.*'ask'"
+            with pytest.raises(TimeoutError, match=said):
+                carried.wait("r", timeout=0.05)
+            with pytest.raises(TimeoutError, match=r"still in flight after 0.05 s: 1"):
+                carried.drain(timeout=0.05)
+            carried.cancel("r")
+
+    def test_words_that_are_none_are_refused_in_words(self, journal: SqliteJournal) -> None:
+        """A status may be its word; another, or an end that there is not, says what there is."""
+        with orchestrator(journal, ORDER) as carried:
+            carried.run(ORDER, run_id="r")
+            assert [one.run_id for one in carried.runs(status="completed")] == ["r"]
+            with pytest.raises(SagaError, match=r"Give a Status, or .*'stuck'"):
+                carried.runs(status="stucked")
+            with pytest.raises(SagaError, match="as_ is 'undone'\n  Give 'compensated', 'done'"):
+                carried.resolve("r", step="ship", as_="undone")
+
     def test_an_unknown_run(self, journal: SqliteJournal) -> None:
         """Whatever is asked about a run that is not there says so."""
         with orchestrator(journal, ORDER) as carried:
@@ -739,6 +761,72 @@ class TestValues:
         saga = Saga("locks", step(locks, compensate=undo))
         with pytest.raises(UnstorableTypeError, match="locks"):
             orchestrator(journal, saga)
+
+
+class TestUnknown:
+    """What a step raises that it did not declare."""
+
+    def test_each_attempt_is_told_of_with_its_traceback(
+        self, journal: SqliteJournal, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Once each, as a warning; what is declared is no news, nor an answer that came late."""
+
+        def cut(ctx) -> None:
+            raise ConnectionResetError("the line was cut")
+
+        def busy(ctx) -> None:
+            raise Transient("busy") if ctx.attempt == 1 else Rejected("no")
+
+        twice = Retry(attempts=2, wait_initial=0.01)
+        saga = Saga(
+            "cut",
+            step(busy, name="busy", compensate=undo, retry=twice, contract=GUARDED),
+        )
+        other = Saga("other", step(cut, compensate=undo, retry=twice, contract=GUARDED))
+        chosen = Saga("chosen", choice(cut, yes=held("one"), otherwise=held("two")))
+        with caplog.at_level("WARNING"), orchestrator(journal, saga, other, chosen) as carried:
+            for one in (saga, other, chosen):
+                assert carried.run(one, run_id=one.name).status is Status.COMPENSATED
+        told = [record for record in caplog.records if record.exc_info]
+        assert [record.getMessage().partition(" raised")[0] for record in told] == [
+            "run other: attempt 1 to call 'cut'",
+            "run other: attempt 2 to call 'cut'",
+            "run chosen: attempt 1 to decide 'cut'",
+        ]
+        assert all(record.exc_info[1].args == ("the line was cut",) for record in told)  # type: ignore[index, union-attr]
+        assert {record.name for record in told} == {"saga_fsm"}
+
+    def test_the_cause_is_what_the_action_raised_and_not_its_query(
+        self, journal: SqliteJournal
+    ) -> None:
+        """In memory, in the orchestrator, and when it is read again."""
+
+        def cut(ctx) -> None:
+            raise ConnectionResetError("the line was cut")
+
+        def ask(ctx) -> None:
+            if ctx.attempt == 1:
+                raise OSError("nobody is there")
+            raise Rejected("never heard of it")
+
+        saga = Saga(
+            "asked",
+            step(
+                cut,
+                compensate=undo,
+                query=ask,
+                retry=Retry(attempts=2, wait_initial=0.01),
+                contract=GUARDED,
+            ),
+        )
+        with orchestrator(journal, saga) as carried:
+            outcomes = [run(saga), carried.run(saga, run_id="r")]
+        with orchestrator(journal, saga) as again:
+            outcomes.append(again.wait("r", timeout=5))
+        for outcome in outcomes:
+            assert outcome.cause is not None
+            assert outcome.cause.message == "the line was cut"
+        assert isinstance(outcomes[0].cause.exception, ConnectionResetError)  # type: ignore[union-attr]
 
 
 class TestForgetting:

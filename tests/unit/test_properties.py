@@ -155,6 +155,17 @@ def test_a_lasso_is_kept_by_text_report_json_and_picture() -> None:
         assert "Moves 6 to 7 are repeated for ever" in picture.source
 
 
+def test_a_status_is_equal_to_its_word_and_to_no_misspelled_one() -> None:
+    """A predicate may compare it with text; a word that no status is is an error, not False."""
+    (found,) = findings(reachable(lambda view: view.status == "stuck", name="by word"))
+    (same,) = findings(reachable(status("stuck")))
+    assert run_to(found) == run_to(same)
+    with pytest.raises(ValueError, match="no status is called 'stuk' There are comp"):
+        check(SAGA, properties=[never(lambda view: view.status == "stuk", name="misspelled")])
+    assert Status.STUCK != "completed"
+    assert {"stuck": 1}.get(str(Status.STUCK.value)) == {Status.STUCK: 1}.get("stuck")  # type: ignore[call-overload]
+
+
 def test_the_run_says_where_each_predicate_holds() -> None:
     """Of what is joined each part is told, move by move, and from where on it was decided."""
     (found,) = findings(leads_to(event("done(a)"), landed("p") | at("p", "started")))

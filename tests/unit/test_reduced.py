@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from saga_fsm import Contract, check
+from saga_fsm.checker import _engines as engines
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._quotient import explore as explore_orbits
 from saga_fsm.checker._reduced import LONGER, Reduced, explore
@@ -17,6 +18,7 @@ from saga_fsm.checker._takeovers import SAID
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition.layout import lay_out
 from saga_fsm.product import UP, Network
+from saga_fsm.properties import termination
 from tests.benchmarks.families import network, par, seq
 
 
@@ -34,7 +36,8 @@ def test_four_branches_are_decided_by_a_fiftieth() -> None:
     """Of the 592,036 states of PAR(4) fewer than one in fifty is looked at, and all is said."""
     report = check(par(4), engine="reduced")
     assert report.verdict == "safe"
-    assert report.engine == "reduced, state by state"
+    assert report.engine.startswith("reduced, state by state: counted is what was looked at")
+    assert "not all there is" in str(report).partition("\n  symmetry")[0]
     assert report.states * 50 < 592_036
     assert report.never_taken == ()
     symmetry, order, crashes = report.reductions
@@ -99,11 +102,41 @@ def test_a_run_that_may_be_longer_is_called_so(monkeypatch: pytest.MonkeyPatch) 
     found = explore(network(saga), Bounds(10**6))
     assert LONGER in found.reductions
     assert found.breaches
+    assert not any(breach.shortest for breach in found.breaches)
     for breach in found.breaches:
         tokens = [move.token for move in breach.path.moves]
         replayed = broken_by(lay_out(saga), compile_saga(saga), tokens)
         assert replayed is not None
         assert replayed.rule == breach.rule
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand states are many, and neither composition nor sets of states can be used."""
+    for name, few in {"_SCOUTED": 100, "_WHOLE": 1_000, "_PARTS": 3_000}.items():
+        monkeypatch.setattr(f"saga_fsm.checker._engines.{name}", few)
+    for name in ("_compose", "_sets"):
+        monkeypatch.setattr(f"saga_fsm.checker._engines.{name}", lambda *_: engines._NOTHING)
+
+
+@pytest.mark.usefixtures("alone")
+def test_auto_takes_it_where_nothing_else_comes_to_an_end() -> None:
+    """A saga with branches that are alike, too large to be searched whole, is safe by its parts."""
+    report = check(par(3))
+    assert (report.verdict, report.complete) == ("safe", True)
+    assert report.engine.startswith("reduced")
+    assert report.states < 3_000  # of 33,448
+    asked = check(par(3), properties=[termination()], limit=20_000)
+    assert asked.engine.startswith("explicit")
+
+
+@pytest.mark.usefixtures("alone")
+def test_auto_says_where_it_does_not_help() -> None:
+    """What has nothing alike is not tried; what is too large in parts is searched whole, and so."""
+    assert check(seq(8), limit=10**6).reductions == ()
+    wide = check(par(4), limit=20_000)
+    assert wide.engine.startswith("explicit")
+    assert wide.reductions[-1].startswith("a reduced search was not used: it looks at more than")
 
 
 def test_a_limit_of_states_cuts_the_search_short(search_by: Any) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from saga_fsm import check, compile_saga, draw
+from saga_fsm.checker import _weakest as weakest
+from saga_fsm.checker._replayed import TooLargeError
 from saga_fsm.checker._weakest import Needs
 from saga_fsm.definition import (
     GUARDED,
@@ -19,6 +21,7 @@ from saga_fsm.definition import (
     each,
     parallel,
 )
+from saga_fsm.definition.layout import Layout
 from tests.reference import BOUNDED, C, O, P, R, ask, chooser, several
 
 
@@ -126,3 +129,21 @@ def test_of_several_runs_the_nearest_is_the_shortest_only_if_each_is() -> None:
     needs.missing = {"n0/c0_0": {"fenced"}, "n5/c5_4": {"fenced"}}
     shown = {name: one.shortest for (name, _), one in needs.shown.items()}
     assert shown == {"n0/c0_0": False, "n5/c5_4": True}
+
+
+def test_what_is_too_large_to_ask_is_said_to_be_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slice with too many states decides nothing; the report and its JSON name the step."""
+    saga = Saga("s", C("a"), C("b"))
+    known = check(saga, limit=3)
+    assert (known.undecided, bool(known.missing)) == ((), True)
+
+    def too_large(_: Layout) -> None:
+        raise TooLargeError("more than were asked for")
+
+    monkeypatch.setattr(weakest, "first_breach", too_large)
+    report = check(saga, limit=3)
+    found = [(x.step, x.level) for x in report.findings if x.rule == "not decided"]
+    assert found == [("a", "info"), ("b", "info")]
+    assert report.undecided == ("a", "b")
+    assert json.loads(report.to_json())["undecided"] == ["a", "b"]
+    assert "must promise is not decided" in str(report)

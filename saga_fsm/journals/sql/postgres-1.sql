@@ -18,11 +18,13 @@ CREATE TABLE saga_runs (
     fence INTEGER NOT NULL,              -- how often the run was taken; an append names it
     owner TEXT NOT NULL,                 -- '' when nobody has it
     due DOUBLE PRECISION,                -- when somebody has to take it; NULL when only a word moves it
+    spoken DOUBLE PRECISION,             -- when a word came, since the run was taken; NULL when none has
     mark BIGINT NOT NULL                 -- of who wrote last
 ) WITH (fillfactor = 70);
 
 CREATE INDEX saga_runs_due ON saga_runs (owner, due) WHERE due IS NOT NULL;
 CREATE INDEX saga_runs_status ON saga_runs (status, number);
+CREATE INDEX saga_runs_saga ON saga_runs (saga, number);
 CREATE INDEX saga_runs_waiting ON saga_runs (number) WHERE waiting <> '[]';
 
 CREATE TABLE saga_entries (

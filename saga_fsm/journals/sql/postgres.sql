@@ -41,7 +41,9 @@ moved AS (
         waiting = b.waiting, owner = b.owner, mark = b.mark,
         fingerprint = coalesce(nullif(b.fingerprint, ''), r.fingerprint),
         input = CASE WHEN b.after > 0 THEN NULL ELSE r.input END,
-        due = CASE WHEN b.owner = '' THEN b.due WHEN b.owner = r.owner THEN r.due ELSE m.now END
+        -- A word that came while its owner had it, and was given up unheard, makes it due.
+        due = CASE WHEN b.owner = '' THEN CASE WHEN r.owner = '' THEN b.due ELSE coalesce(r.spoken, b.due) END
+            WHEN b.owner = r.owner THEN r.due ELSE m.now END
     FROM brought b, moment m
     WHERE r.run_id = b.run_id AND r.position = b.expected AND r.fence = b.fence AND NOT b.born
     RETURNING r.number, b.place, b.mark
@@ -119,7 +121,7 @@ gone AS (
     AND NOT EXISTS (SELECT 1 FROM saga_owners w WHERE w.owner = o.owner AND w.until >= (SELECT now FROM moment))
 ),
 found AS (
-    SELECT number, due FROM saga_runs
+    SELECT number, due, owner = '' AND due IS NOT DISTINCT FROM spoken AS by_word FROM saga_runs
     WHERE due IS NOT NULL
       AND ((owner = '' AND due <= (SELECT now FROM moment)) OR owner IN (SELECT owner FROM gone))
       AND (saga, fingerprint) IN (SELECT * FROM unnest(%(sagas)s::text[], %(fingerprints)s::text[]))
@@ -128,11 +130,11 @@ found AS (
     FOR UPDATE SKIP LOCKED
 )
 UPDATE saga_runs r
-SET owner = %(owner)s, fence = r.fence + 1, due = (SELECT now FROM moment), mark = %(mark)s
+SET owner = %(owner)s, fence = r.fence + 1, due = (SELECT now FROM moment), spoken = NULL, mark = %(mark)s
 FROM found f
 WHERE r.number = f.number
 RETURNING r.run_id, r.saga, r.fingerprint, r.status, r.started, r.updated, r.unresolved, r.waiting, r.position,
-    r.owner, r.fence, r.input, f.due, r.number;
+    r.owner, r.fence, r.input, f.due, r.number, f.by_word;
 
 -- name: still_claimed
 SELECT run_id FROM saga_runs WHERE run_id = ANY(%(run_ids)s::text[]) AND mark = %(mark)s AND owner = %(owner)s
@@ -149,7 +151,7 @@ ON CONFLICT (owner) DO UPDATE SET until = excluded.until;
 -- name: retired
 WITH gone AS (DELETE FROM saga_owners WHERE owner = %(owner)s)
 UPDATE saga_runs
-SET owner = '', due = coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8)
+SET owner = '', spoken = NULL, due = coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8)
 WHERE owner = %(owner)s AND due IS NOT NULL;
 
 -- name: read
@@ -168,7 +170,13 @@ FROM saga_runs;
 -- name: posted_one
 WITH moment AS (SELECT coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8) AS now),
 woken AS (
-    UPDATE saga_runs SET due = least(due, (SELECT now FROM moment)) WHERE run_id = %(run_id)s AND owner = ''
+    -- One moment for both, also after waiting for who takes the run or gives it up.
+    UPDATE saga_runs r SET (due, spoken) = (
+        SELECT CASE WHEN r.owner = '' THEN least(r.due, m.now) ELSE r.due END,
+            CASE WHEN r.owner = '' AND r.due = r.spoken THEN r.spoken ELSE m.now END
+        FROM (SELECT coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8) AS now OFFSET 0) m
+    )
+    WHERE run_id = %(run_id)s
 )
 INSERT INTO saga_words (run, word, data, by, note, at, mark)
 SELECT number, %(word)s, %(data)s, %(by)s, %(note)s, (SELECT now FROM moment), %(mark)s
@@ -187,6 +195,12 @@ ORDER BY w.number;
 
 -- name: answer
 SELECT answer FROM saga_words WHERE number = %(number)s;
+
+-- name: words
+SELECT w.number, r.run_id, w.word, w.data, w.by, w.note, w.at, w.answer
+FROM saga_words w JOIN saga_runs r ON r.number = w.run
+WHERE r.run_id = %(run_id)s
+ORDER BY w.number;
 
 -- name: prune
 DELETE FROM saga_runs WHERE number IN (

@@ -8,11 +8,13 @@ ON CONFLICT (run_id) DO NOTHING
 RETURNING number;
 
 -- name: moved
+-- A word that came while its owner had it, and was given up unheard, makes it due.
 UPDATE saga_runs
 SET position = ?1, status = ?2, updated = ?3, unresolved = ?4, waiting = ?5, owner = ?6,
     input = CASE WHEN ?1 > 0 THEN NULL ELSE input END,
     fingerprint = coalesce(nullif(?11, ''), fingerprint),
-    due = CASE WHEN ?6 = '' THEN ?7 WHEN ?6 = owner THEN due ELSE ?3 END
+    due = CASE WHEN ?6 = '' THEN CASE WHEN owner = '' THEN ?7 ELSE coalesce(spoken, ?7) END
+        WHEN ?6 = owner THEN due ELSE ?3 END
 WHERE run_id = ?8 AND position = ?9 AND fence = ?10
 RETURNING number;
 
@@ -51,7 +53,8 @@ WITH RECURSIVE owners (owner) AS (
     SELECT (SELECT min(r.owner) FROM saga_runs r WHERE r.due IS NOT NULL AND r.owner > o.owner)
     FROM owners o WHERE o.owner IS NOT NULL
 )
-SELECT run_id, saga, fingerprint, status, started, updated, unresolved, waiting, position, owner, fence, input
+SELECT run_id, saga, fingerprint, status, started, updated, unresolved, waiting, position, owner, fence, input,
+    owner = '' AND due IS spoken
 FROM saga_runs
 WHERE due IS NOT NULL
   AND ((owner = '' AND due <= :now)
@@ -67,14 +70,14 @@ ORDER BY due, number
 LIMIT :limit;
 
 -- name: taken
-UPDATE saga_runs SET owner = ?, fence = fence + 1, due = ? WHERE run_id = ?;
+UPDATE saga_runs SET owner = ?, fence = fence + 1, due = ?, spoken = NULL WHERE run_id = ?;
 
 -- name: beat
 INSERT INTO saga_owners (owner, until) VALUES (?, ?)
 ON CONFLICT (owner) DO UPDATE SET until = excluded.until;
 
 -- name: released
-UPDATE saga_runs SET owner = '', due = ? WHERE owner = ? AND due IS NOT NULL;
+UPDATE saga_runs SET owner = '', due = ?, spoken = NULL WHERE owner = ? AND due IS NOT NULL;
 
 -- name: gone
 DELETE FROM saga_owners WHERE owner = ?;
@@ -97,7 +100,10 @@ RETURNING number;
 
 -- name: wake
 -- Whoever waits longest is taken first: a word does not put a run behind others.
-UPDATE saga_runs SET due = min(coalesce(due, :now), :now) WHERE run_id = :run_id AND owner = '';
+UPDATE saga_runs
+SET due = CASE WHEN owner = '' THEN min(coalesce(due, :now), :now) ELSE due END,
+    spoken = CASE WHEN owner = '' AND due = spoken THEN spoken ELSE :now END
+WHERE run_id = :run_id;
 
 -- name: posted
 SELECT w.number, r.run_id, w.word, w.data, w.by, w.note, w.at
@@ -107,6 +113,12 @@ ORDER BY w.number;
 
 -- name: answer
 SELECT answer FROM saga_words WHERE number = ?;
+
+-- name: words
+SELECT w.number, r.run_id, w.word, w.data, w.by, w.note, w.at, w.answer
+FROM saga_words w JOIN saga_runs r ON r.number = w.run
+WHERE r.run_id = ?
+ORDER BY w.number;
 
 -- name: prune
 DELETE FROM saga_runs WHERE number IN (

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from saga_fsm.testing.worlds._comparing import NotComparableError
 from saga_fsm.testing.worlds._http_entry import http
+from saga_fsm.testing.worlds._killed import Killed, killed
 from saga_fsm.testing.worlds._memory import memory
+from saga_fsm.testing.worlds._postgres_entry import postgres
 from saga_fsm.testing.worlds._sqlite import sqlite
 from saga_fsm.testing.worlds._wire import Exchanges, Wire
 from saga_fsm.testing.worlds._worlds import Worlds, reused, snapshot_of
@@ -20,11 +22,14 @@ from saga_fsm.testing.worlds._worlds import Worlds, reused, snapshot_of
 
 __all__ = [
     "Exchanges",
+    "Killed",
     "NotComparableError",
     "Wire",
     "Worlds",
     "http",
+    "killed",
     "memory",
+    "postgres",
     "reused",
     "snapshot_of",
     "sqlite",

@@ -144,6 +144,20 @@ class HttpWire(httpx.BaseTransport, httpx.AsyncBaseTransport):
         held, self._held = self._held, []
         return [(site, _landed(request, self._send(request))) for site, request in held]
 
+    @property
+    def held(self) -> Hashable:
+        """What was held back and has not arrived yet, as a value."""
+        return tuple(
+            (
+                site,
+                request.method,
+                str(request.url),
+                tuple(request.headers.items()),
+                request.content,
+            )
+            for site, request in self._held
+        )
+
     # ------------------------------------------------------------------ for the factory
 
     def begin(self, services: Mapping[str, Any]) -> None:
@@ -247,6 +261,10 @@ class HttpWorlds(Worlds[W]):
         if getattr(world, "wire", None) is None:
             world.wire = self.wire  # type: ignore[attr-defined]
         return world
+
+    @override
+    def under_way(self) -> Hashable:
+        return self.wire.held
 
     @override
     def snapshot(self, world: W) -> Hashable:

@@ -61,7 +61,9 @@ class KeptConnection(sqlite3.Connection):
         self._raw: sqlite3.Cursor = super().cursor()
         self._raw.row_factory = None
         self._in_transaction = False
-        self._outermost = ""
+        # Savepoints of the user's that are open; and whether the first of them began it all.
+        self._names: list[str] = []
+        self._by_savepoint = False
         self._deferred = False
         #: Counts whatever may have changed something.
         self.changes = 0
@@ -92,7 +94,7 @@ class KeptConnection(sqlite3.Connection):
             )
         self.raw("ROLLBACK")
         self.raw("BEGIN")
-        self._in_transaction = False
+        self._over()
         self.changes += 1
 
     def raw(self, sql: str, *values: Any) -> list[Any]:
@@ -128,16 +130,32 @@ class KeptConnection(sqlite3.Connection):
                 raise sqlite3.OperationalError(f"cannot {kind} - no transaction is active")
             _ = self.commit() if kind == "commit" else self.rollback()
             return False
-        elif kind == "savepoint" and not self._in_transaction:
-            self._begin(name)
-        elif kind == "release" and name and name == self._outermost:
-            self.commit()
-            return False
+        else:
+            return self._savepoint(kind, name)
         return True
 
-    def _begin(self, outermost: str = "") -> None:
+    def _savepoint(self, kind: str, name: str) -> bool:
+        """Follow the user's savepoints: the first one begins a transaction, if none is open."""
+        if kind == "savepoint":
+            if not self._in_transaction:
+                self._begin()
+                self._by_savepoint = True
+            self._names.append(name)
+        elif kind in {"release", "back"} and name in self._names:
+            place = len(self._names) - 1 - self._names[::-1].index(name)
+            if kind == "release" and place == 0 and self._by_savepoint:
+                self.commit()
+                return False
+            del self._names[place if kind == "release" else place + 1 :]
+        return True
+
+    def _begin(self) -> None:
         self.raw(f"SAVEPOINT {SAVEPOINT}")
-        self._in_transaction, self._outermost = True, outermost
+        self._in_transaction = True
+
+    def _over(self) -> None:
+        self._in_transaction = self._by_savepoint = False
+        self._names.clear()
 
     # ------------------------------------------------------------------ the user's side
 
@@ -183,7 +201,7 @@ class KeptConnection(sqlite3.Connection):
         if self._deferred and self.raw("PRAGMA foreign_key_check"):
             raise sqlite3.IntegrityError("FOREIGN KEY constraint failed")
         self.raw(f"RELEASE {SAVEPOINT}")
-        self._in_transaction = False
+        self._over()
 
     @override
     def rollback(self) -> None:
@@ -191,7 +209,7 @@ class KeptConnection(sqlite3.Connection):
             self.changes += 1
             self.raw(f"ROLLBACK TO {SAVEPOINT}")
             self.raw(f"RELEASE {SAVEPOINT}")
-            self._in_transaction = False
+            self._over()
 
     @override
     def close(self) -> None:

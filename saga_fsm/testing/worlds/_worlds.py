@@ -27,6 +27,9 @@ class Worlds(Generic[W]):
         make: from what the world is given (a connection, a path, a client) to the world.
     """
 
+    #: Whether it lives on when the process dies that acts on it.
+    outside = False
+
     def __init__(self, make: Callable[..., W]) -> None:
         self._make = make
         self._world: W | None = None
@@ -58,6 +61,10 @@ class Worlds(Generic[W]):
 
     def process_died(self) -> None:
         """Take back what nobody has committed, as the end of a process does."""
+
+    def under_way(self) -> Hashable:
+        """What is on its way to the world and will come; part of every snapshot."""
+        return ()
 
     def snapshot(self, world: W) -> Hashable:
         """
@@ -98,9 +105,10 @@ def snapshot_of(worlds: Any, world: Any) -> Hashable | None:
     """
     own = getattr(world, "snapshot", None)
     try:
-        if callable(own):
-            return frozen(own())
-        return worlds.snapshot(world) if isinstance(worlds, Worlds) else frozen(world)
+        if not isinstance(worlds, Worlds):
+            return frozen(own() if callable(own) else world)
+        stands = frozen(own()) if callable(own) else worlds.snapshot(world)
+        return worlds.under_way(), stands
     except NotComparableError:
         return None
 

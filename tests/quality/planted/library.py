@@ -1,0 +1,10 @@
+"""All bugs in the library: compiler, driver and journals."""
+
+from __future__ import annotations
+
+from tests.quality.planted.compiler_bugs import COMPILER
+from tests.quality.planted.driver_bugs import DRIVER
+from tests.quality.planted.journal_bugs import JOURNAL
+
+
+LIBRARY = (*COMPILER, *DRIVER, *JOURNAL)
