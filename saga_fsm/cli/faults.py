@@ -64,6 +64,7 @@ class _Asked:
     help="Plans of more faults, drawn by luck.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of that luck.")
+@click.option("--max-failures", type=click.IntRange(min=1), default=10, show_default=True)
 @click.option("--quick", "effort", flag_value="quick", help="At most 2,000 runs, none by luck.")
 @click.option("--full", "effort", flag_value="full", help="Ten times the runs.")
 @click.option("--replay", "plan", help="Run one plan, as in 'charge@0=lost_reply'.")
@@ -85,6 +86,7 @@ def faults(  # noqa: PLR0913 - one a switch
     max_runs: int,
     deeper: int,
     seed: int,
+    max_failures: int,
     effort: str | None,
     plan: str | None,
     file: Path | None,
@@ -104,7 +106,8 @@ def faults(  # noqa: PLR0913 - one a switch
         return _replay(asked, plan, file, theme, as_json=as_json)
     from saga_fsm.testing.terms import Efforts
 
-    efforts = Efforts(max_faults, max_runs, deeper, seed).at(_effort(effort))
+    said = Efforts(max_faults, max_runs, deeper, seed, None, max_failures)
+    efforts = said.at("quick" if effort == "quick" else "full" if effort == "full" else "")
     found = _search(asked, efforts)
     if found is None:
         click.echo("interrupted before the first run\n  Start it again.", err=True)
@@ -120,10 +123,6 @@ def faults(  # noqa: PLR0913 - one a switch
     if interrupted:
         return _INTERRUPTED
     return status if exploration.ok else 1
-
-
-def _effort(word: str | None) -> Any:
-    return word or ""
 
 
 def _search(asked: _Asked, efforts: Any) -> tuple[Exploration, bool] | None:
@@ -147,9 +146,7 @@ def _tell(lines: list[str], *, interrupted: bool) -> None:
         click.echo("interrupted: not complete\n  Start it again, or with --quick.", err=True)
 
 
-def _replay(
-    asked: _Asked, text: str, file: Path | None, theme: str, *, as_json: bool
-) -> int:
+def _replay(asked: _Asked, text: str, file: Path | None, theme: str, *, as_json: bool) -> int:
     from saga_fsm.testing import FaultPlan, replay
 
     try:

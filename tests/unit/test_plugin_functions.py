@@ -222,7 +222,7 @@ INPUTS = st.integers(0, 1_000)
 
 
 def test_inputs_can_be_drawn(users):
-    """A few searches, by few inputs; the failing plan is tried with simpler ones until the least."""
+    """There are few searches; a failing plan is tried with simpler inputs until the least."""
     result = run(
         users,
         DRAWN
@@ -306,7 +306,8 @@ def test_few(world, outcome): ...
 # ---------------------------------------------------------------------- without pytest's help
 
 
-def pay(ctx): ...
+def pay(ctx):
+    """Nothing comes of it."""
 
 
 ORDER = Saga("order", readonly(pay), pivot(pay, name="ship"), contract=GUARDED)
@@ -317,7 +318,7 @@ class Shop:
 
 
 def test_a_plain_call_runs_it():
-    """No pytest is needed where no fixture is asked for; and what fails says how to run it again."""
+    """No pytest is needed where no fixture is asked for; what fails says how to run it again."""
     asked = []
 
     @saga_faults(ORDER, world=Shop, max_faults=0)
