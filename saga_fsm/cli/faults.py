@@ -65,7 +65,7 @@ class _Asked:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of that luck.")
 @click.option("--max-failures", type=click.IntRange(min=1), default=10, show_default=True)
-@click.option("--quick", "effort", flag_value="quick", help="At most 2,000 runs, none by luck.")
+@click.option("--quick", "effort", flag_value="quick", help="At most 1,000 runs, none by luck.")
 @click.option("--full", "effort", flag_value="full", help="Ten times the runs.")
 @click.option("--replay", "plan", help="Run one plan, as in 'charge@0=lost_reply'.")
 @click.option(

@@ -230,9 +230,8 @@ class _Asked:
         own = oracle_of(world, self._attack.consistent)
         agrees = True if own is None else own(world, outcome)
         if inspect.isawaitable(agrees):
-            return self._later(agrees, world, outcome)
-        if not agrees:
-            return False
+            return self._later(own, agrees, world, outcome)
+        _agree(own, agrees, outcome)
         answer = self._guarded(lambda: self._test(world, outcome))
         return self._awaited(answer) if inspect.isawaitable(answer) else True
 
@@ -243,9 +242,8 @@ class _Asked:
             **self._fixtures, **{name: value for name, value in ours.items() if name in asks}
         )
 
-    async def _later(self, agrees: Any, world: Any, outcome: Any) -> bool:
-        if not await agrees:
-            return False
+    async def _later(self, own: Any, agrees: Any, world: Any, outcome: Any) -> bool:
+        _agree(own, await agrees, outcome)
         answer = self._guarded(lambda: self._test(world, outcome))
         return await self._awaited(answer) if inspect.isawaitable(answer) else True
 
@@ -272,6 +270,18 @@ class _Asked:
         if isinstance(error, Exception):
             self.error = error
         return _without_values(error) if isinstance(error, AssertionError) else error
+
+
+def _agree(own: Any, agrees: object, outcome: Any) -> None:
+    """
+    Say whose oracle it was, where it was not the test function.
+
+    Raises:
+        AssertionError: it does not agree.
+    """
+    if not agrees:
+        name = getattr(own, "__name__", "consistent")
+        raise AssertionError(f"{name} does not agree with '{outcome.status.value}'")
 
 
 def _without_values(error: AssertionError) -> AssertionError:

@@ -22,7 +22,7 @@ _MAX_RUNS: Final = 20_000
 _DEEPER: Final = 1_000
 _MAX_FAILURES: Final = 10
 #: More than the tour of a saga of five steps takes, and less than two seconds.
-_QUICK: Final = 2_000
+_QUICK: Final = 1_000
 _FULL: Final = 10
 
 

@@ -68,7 +68,7 @@ def test_quick_full_deeper_and_seed_say_how_much_is_tried(
     small = ("--max-faults", "0", "--max-runs")
     assert found(*small, "40")[0] == 40
     assert found(*small, "40", "--full")[0] == 400
-    assert found("--quick")[0] == 2_000
+    assert found("--quick")[0] == 1_000
 
 
 def test_luck_hangs_on_the_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

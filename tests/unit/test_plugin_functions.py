@@ -380,3 +380,23 @@ def test_a_share_that_is_none_is_told():
     """Per cent are no share."""
     with pytest.raises(ValueError, match="from 0 to 1"):
         saga_faults(ORDER, world=Shop, coverage=95)
+
+
+def test_the_oracle_that_does_not_agree_is_named():
+    """What the world says itself, sync or async, is not taken for the test function's word."""
+
+    class Own(Shop):
+        def is_consistent(self, outcome):
+            return outcome.status.value == "completed"
+
+    async def slow(world, outcome):
+        return outcome.status.value == "completed"
+
+    for world, oracle, name in ((Own, None, "is_consistent"), (Shop, slow, "slow")):
+
+        @saga_faults(ORDER, world=world, consistent=oracle, max_faults=0)
+        def bad(world, outcome):
+            """Is asked when the oracle agrees."""
+
+        with pytest.raises(FailureTestError, match=f"{name} does not agree with 'compensated'"):
+            bad()
