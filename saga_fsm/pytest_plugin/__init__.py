@@ -5,7 +5,7 @@ pytest imports it at every start, in projects that have no such test too: so thi
 nothing of the library. The rest is loaded with the first test that needs it.
 
 =========================  ==================================================================
-``--saga-faults=quick``    at most 2,000 runs a test, and none by luck
+``--saga-faults=quick``    at most 1,000 runs a test, and none by luck
 ``--saga-faults=full``     ten times the runs
 ``--saga-seed=N``          other luck
 ``--saga-replay=PLAN``     only this plan, in each selected test
@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--saga-faults",
         choices=["quick", "full"],
-        help="quick: at most 2,000 runs a test, none by luck; full: ten times the runs",
+        help="quick: at most 1,000 runs a test, none by luck; full: ten times the runs",
     )
     group.addoption("--saga-seed", type=int, metavar="N", help="of the plans drawn by luck")
     group.addoption("--saga-replay", metavar="PLAN", help="only this plan: 'charge@0=lost_reply'")

@@ -97,9 +97,15 @@ class Attacked:
             "failures": [self._failure(one) for one in found.failures],
         }
 
+    def _here(self) -> str:
+        """The test, as it is named where pytest was started."""
+        # A type of its own since pytest 9.2, a plain text before.
+        config: Any = self._item.config
+        return str(config.cwd_relative_nodeid(self._item.nodeid))
+
     def _failure(self, failure: Failure) -> dict[str, str]:
         plan = str(failure.plan)
-        line = shlex.join(["pytest", self._item.nodeid, "--saga-replay", plan])
+        line = shlex.join(["pytest", self._here(), "--saga-replay", plan])
         return {
             "reason": failure.reason,
             "plan": plan,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import linecache
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -23,6 +24,8 @@ __all__ = ["Attack", "FailureTestError"]
 #: What a test function is given by us; its other parameters are fixtures.
 GIVEN: Final = ("world", "outcome", "input")
 _MISSED: Final = 10
+_DETAIL: Final = 12
+_WIDTH: Final = 200
 
 
 class FailureTestError(AssertionError):
@@ -89,7 +92,12 @@ class Attack:
         __tracebackhide__ = True
         plan = terms().plan
         if plan is None:
-            self.judge(self.search(world, fixtures, given), given)
+            found = self.search(world, fixtures, given)
+            details = [
+                _detail(self.once(failure.plan, world, fixtures, given)[1])
+                for failure in found.failures
+            ]
+            self.judge(found, given, details)
         else:
             self._again(plan, world, fixtures, given)
 
@@ -120,18 +128,24 @@ class Attack:
         assert found is not None  # noqa: S101 - not interrupted, so one plan at least was run
         return found
 
-    def judge(self, found: Exploration, given: Any) -> None:
+    def judge(self, found: Exploration, given: Any, details: Sequence[list[str]] = ()) -> None:
         """
         Hold what was found against what the test asks.
+
+        Args:
+            found: what was found.
+            given: the saga's input.
+            details: for each failure the whole text of the test function's own error.
 
         Raises:
             FailureTestError: a plan fails, nothing was tested, or too little was.
         """
         __tracebackhide__ = True
         if not found.ok:
-            again = [self.replays(failure.plan, given) for failure in found.failures]
-            told = _listed("Replay", again) if again else []
-            raise FailureTestError("\n".join([str(found), *told]), found)
+            lines = [str(found)]
+            for failure, detail in zip(found.failures, details, strict=False):
+                lines += ["", self.replays(failure.plan, given), *detail]
+            raise FailureTestError("\n".join(lines), found)
         least = terms().of(self.said).coverage
         if least is not None and found.coverage < least:
             raise FailureTestError(_too_few(found, least), found)
@@ -216,9 +230,8 @@ class _Asked:
         own = oracle_of(world, self._attack.consistent)
         agrees = True if own is None else own(world, outcome)
         if inspect.isawaitable(agrees):
-            return self._later(agrees, world, outcome)
-        if not agrees:
-            return False
+            return self._later(own, agrees, world, outcome)
+        _agree(own, agrees, outcome)
         answer = self._guarded(lambda: self._test(world, outcome))
         return self._awaited(answer) if inspect.isawaitable(answer) else True
 
@@ -229,9 +242,8 @@ class _Asked:
             **self._fixtures, **{name: value for name, value in ours.items() if name in asks}
         )
 
-    async def _later(self, agrees: Any, world: Any, outcome: Any) -> bool:
-        if not await agrees:
-            return False
+    async def _later(self, own: Any, agrees: Any, world: Any, outcome: Any) -> bool:
+        _agree(own, await agrees, outcome)
         answer = self._guarded(lambda: self._test(world, outcome))
         return await self._awaited(answer) if inspect.isawaitable(answer) else True
 
@@ -257,7 +269,51 @@ class _Asked:
             error = AssertionError(str(error)).with_traceback(error.__traceback__)
         if isinstance(error, Exception):
             self.error = error
-        return error
+        return _without_values(error) if isinstance(error, AssertionError) else error
+
+
+def _agree(own: Any, agrees: object, outcome: Any) -> None:
+    """
+    Say whose oracle it was, where it was not the test function.
+
+    Raises:
+        AssertionError: it does not agree.
+    """
+    if not agrees:
+        name = getattr(own, "__name__", "consistent")
+        raise AssertionError(f"{name} does not agree with '{outcome.status.value}'")
+
+
+def _without_values(error: AssertionError) -> AssertionError:
+    """
+    The assertion without the values that pytest writes into its text.
+
+    They may differ from plan to plan, and each text would be another kind of failure.
+    """
+    text = str(error)
+    first = text.partition("\n")[0]
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or not (first.startswith("assert ") or not first):
+        return AssertionError(first)
+    code = linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno).strip()
+    return AssertionError(f"{code or first} (line {trace.tb_lineno})")
+
+
+def _detail(error: Exception | None) -> list[str]:
+    """The text of an error, cut where it is a page."""
+    lines = str(error or "").splitlines()
+    more = len(lines) - _DETAIL
+    told = [f"  {_shortened(line)}" for line in lines[:_DETAIL]]
+    return [*told, *([f"  and {more} more lines"] if more > 0 else [])]
+
+
+def _shortened(line: str) -> str:
+    """Give the line, or both ends of it."""
+    if len(line) <= _WIDTH:
+        return line
+    return f"{line[: _WIDTH // 2]} ... {line[-_WIDTH // 2 :]}"
 
 
 def _failed() -> type[BaseException] | None:

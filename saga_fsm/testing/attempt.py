@@ -37,7 +37,7 @@ def attempt(  # noqa: PLR0913 - keyword-only parts of one search
     most, runs = wanted.max_faults or 0, wanted.max_runs or 1
     interrupt: KeyboardInterrupt | None = None
     with closing(Case.of(saga, world, input, consistent, answers)) as case:
-        search = Search(case, runs, progress=progress)
+        search = Search(case, runs, wanted.max_failures or 1, progress)
         try:
             search.tour()
             if most:

@@ -33,6 +33,7 @@ def saga_faults(  # noqa: PLR0913 - keyword-only parts of one search
     deeper: int | None = None,
     seed: int | None = None,
     coverage: float | None = None,
+    max_failures: int | None = None,
 ) -> Callable[[Callable[..., object]], Callable[..., None]]:
     """
     Make a test of a function: it is called with world and outcome after every plan.
@@ -63,6 +64,7 @@ def saga_faults(  # noqa: PLR0913 - keyword-only parts of one search
         seed: of that luck, default 0.
         coverage: the least share of the rows that has to be taken, from 0 to 1; else the test
             fails.
+        max_failures: an end to all, after so many kinds of failure, default 10.
 
     Raises:
         SagaError: the world is a fixture, not its name.
@@ -80,7 +82,7 @@ def saga_faults(  # noqa: PLR0913 - keyword-only parts of one search
     _check_world(world)
     if coverage is not None and not 0 <= coverage <= 1:
         raise ValueError(f"coverage is {coverage}\n  Give a share from 0 to 1: 1.0 is all rows.")
-    efforts = Efforts(max_faults, max_runs, deeper, seed, coverage)
+    efforts = Efforts(max_faults, max_runs, deeper, seed, coverage, max_failures)
 
     def decorate(test: Callable[..., object]) -> Callable[..., None]:
         attack = Attack(saga, world, input, consistent, answers, efforts, test)

@@ -20,8 +20,9 @@ Effort: TypeAlias = Literal["", "quick", "full"]
 _MAX_FAULTS: Final = 2
 _MAX_RUNS: Final = 20_000
 _DEEPER: Final = 1_000
+_MAX_FAILURES: Final = 10
 #: More than the tour of a saga of five steps takes, and less than two seconds.
-_QUICK: Final = 2_000
+_QUICK: Final = 1_000
 _FULL: Final = 10
 
 
@@ -36,6 +37,7 @@ class Efforts:
         deeper: plans of more faults.
         seed: of the luck by which these are drawn.
         coverage: the least share of the rows that has to be taken, from 0 to 1.
+        max_failures: an end to all, after so many kinds of failure.
     """
 
     max_faults: int | None = None
@@ -43,6 +45,7 @@ class Efforts:
     deeper: int | None = None
     seed: int | None = None
     coverage: float | None = None
+    max_failures: int | None = None
 
     def over(self, other: Efforts) -> Efforts:
         """Give these, and the others' where nothing is said here."""
@@ -51,7 +54,7 @@ class Efforts:
 
     def at(self, effort: Effort) -> Efforts:
         """Give what is searched at last: the defaults are put in, then more or less of it."""
-        all_said = self.over(Efforts(_MAX_FAULTS, _MAX_RUNS, _DEEPER, 0))
+        all_said = self.over(Efforts(_MAX_FAULTS, _MAX_RUNS, _DEEPER, 0, None, _MAX_FAILURES))
         runs, deeper = all_said.max_runs or 0, all_said.deeper or 0
         if effort == "quick":
             return attrs.evolve(all_said, max_runs=min(runs, _QUICK), deeper=0)

@@ -193,52 +193,6 @@ def test_an_input_that_does_not_fit_names_the_fields(capsys: pytest.CaptureFixtu
     assert all(word in said for word in ("Order", "'quantity'", "'itm'", '"total": ...'))
 
 
-def test_faults_ends_with_one_when_a_world_breaks(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A failure is shown with the plan that replays it; JSON has the same under a schema number."""
-    file = tmp_path / "bad.py"
-    file.write_text(
-        "from saga_fsm.examples.order import *\n"
-        "from saga_fsm.examples import order\n"
-        "class Forgetful(order.World):\n"
-        "    def pay_back(self, payment): self.till -= payment.amount\n"
-    )
-    case = [f"{file}:saga", "--world", f"{file}:Forgetful", "--input", TEAPOTS]
-    with pytest.raises(SystemExit) as ending:
-        main(["faults", *case, "--max-faults", "0", "--json"])
-    told = json.loads(capsys.readouterr().out)
-    assert (ending.value.code, told["schema"], told["ok"]) == (1, 1, False)
-    plan = told["failures"][0]["plan"]
-    with pytest.raises(SystemExit) as ending:
-        main(["faults", *case, "--replay", plan, "--json"])
-    again = json.loads(capsys.readouterr().out)
-    assert (ending.value.code, again["reason"]) == (1, told["failures"][0]["reason"])
-
-
-def test_faults_ends_with_zero_when_nothing_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    """The example is run a thousand times and its coverage is said."""
-    case = [f"{ORDER}:saga", "--world", f"{ORDER}:World", "--input", TEAPOTS]
-    with pytest.raises(SystemExit) as ending:
-        main(["faults", *case, "--max-faults", "0", "--max-runs", "300"])
-    said = capsys.readouterr().out
-    assert ending.value.code == 0
-    assert "rows taken: " in said
-    assert "the tour was cut short" in said
-
-
-def test_a_replay_whose_fault_never_fired_tests_nothing(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """A vacuous plan ends with 1 and says which fault it was; a wrong one is a usage error."""
-    case = [f"{ORDER}:saga", "--world", f"{ORDER}:World", "--input", TEAPOTS]
-    for plan, status in (("ship@7=reject", 1), ("ship=boom", 2), ("ship@0=reject", 0)):
-        with pytest.raises(SystemExit) as ending:
-            main(["faults", *case, "--replay", plan])
-        assert ending.value.code == status
-    assert "never fired: ship@7=reject" in capsys.readouterr().out
-
-
 def test_two_targets_in_one_file_are_one_module(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -197,8 +197,11 @@ SHAPES = {
     ("faults", ORDER, *SHOP, "--max-runs", "50", "--json"): shape(
         saga=TEXT,
         ok=FLAG,
+        vacuous=FLAG,
         runs=COUNT,
         complete=FLAG,
+        interrupted=FLAG,
+        untested=BY_NAME,
         coverage={"type": "number", "minimum": 0, "maximum": 1},
         missed=TEXTS,
         outside=BY_NAME,

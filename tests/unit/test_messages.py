@@ -147,6 +147,19 @@ operate(trip, "resolve(charge,done)", journal=journal, run_id="trip-7")
 """,
     "no_run": 'operate(trip, "retry(charge)", journal=MemoryJournal(), run_id="trip-7")',
     "nobody_answers": 'run(Saga("trip", readonly(approve)), run_id="trip-7")',
+    "world_is_a_fixture": """
+import pytest
+from saga_fsm.testing import saga_faults
+@pytest.fixture
+def shop(): ...
+saga_faults(trip, world=shop)
+""",
+    "fixture_gives_no_world": """
+from saga_fsm.testing import saga_faults
+@saga_faults(trip, world="shop")
+def test_trip(world, outcome): ...
+test_trip(shop=object())
+""",
     "running_loop": """
 import asyncio
 async def main(): run(trip)
