@@ -55,7 +55,8 @@ rolled back and raised as it is, and for the saga it is unknown.
 ``AsyncGuard`` is the same for an event loop, ``guard.within(connection)`` for a transaction of your
 own, ``guard.outside()`` for effects outside the database, which keeps less: see ``Outside``.
 ``schema(...)`` is the table, for a migration; ``guard.prune(...)`` forgets old keys, and says what
-that means. How it is done stands at the head of ``_steps``.
+that means. ``Outbox`` writes messages in the same local transaction, and a ``Relay`` sends them at
+least once: see there. How it is done stands at the head of ``_steps``.
 """
 
 from __future__ import annotations
@@ -63,19 +64,29 @@ from __future__ import annotations
 from saga_fsm.guard._async import AsyncGuard, AsyncOutside, AsyncWithin
 from saga_fsm.guard._errors import GuardError
 from saga_fsm.guard._guard import Guard, Outside, Within
+from saga_fsm.guard._messages import Message, Parked
+from saga_fsm.guard._outbox import AsyncOutbox, Outbox
+from saga_fsm.guard._relay import AsyncRelay, Relay
 from saga_fsm.guard._rows import Answer
-from saga_fsm.guard._sql import Database, schema
+from saga_fsm.guard._sql import Database, outbox_schema, schema
 
 
 __all__ = [
     "Answer",
     "AsyncGuard",
+    "AsyncOutbox",
     "AsyncOutside",
+    "AsyncRelay",
     "AsyncWithin",
     "Database",
     "Guard",
     "GuardError",
+    "Message",
+    "Outbox",
     "Outside",
+    "Parked",
+    "Relay",
     "Within",
+    "outbox_schema",
     "schema",
 ]

@@ -16,13 +16,14 @@ from saga_fsm.guard._errors import GuardError
 from saga_fsm.guard._guard import (
     TABLE,
     Ctx,
+    check_begin,
     check_settings,
     codec_of,
     library_of,
     seconds_of,
 )
 from saga_fsm.guard._rows import Answer, Steps, carry_async
-from saga_fsm.guard._stores import busy
+from saga_fsm.guard._stores import busy, missing
 
 
 __all__ = ["AsyncGuard", "AsyncOutside", "AsyncWithin"]
@@ -52,6 +53,7 @@ class AsyncGuard(Generic[C]):
     rejects: Errors | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        check_begin(self.begin)
         check_settings(self.table, self.rejects)
 
     async def act(self, ctx: Ctx, body: Callable[[C], Awaitable[R]]) -> R:
@@ -88,10 +90,10 @@ class AsyncGuard(Generic[C]):
             async with self._store() as store:
                 return await carry_async(steps, store)
         except Exception as error:
-            transient = None if landed else busy(error)
-            if transient is None:
+            known = missing(error, self.table) or (None if landed else busy(error))
+            if known is None:
                 raise
-            raise transient from error
+            raise known from error
 
     @asynccontextmanager
     async def _store(self) -> AsyncGenerator[Any, None]:
@@ -130,10 +132,10 @@ class AsyncWithin(Generic[C]):
             store = store_of(self._connection, self._guard.table)
             return await carry_async(_steps.required(steps), store)
         except Exception as error:
-            transient = busy(error)
-            if transient is None:
+            known = missing(error, self._guard.table) or busy(error)
+            if known is None:
                 raise
-            raise transient from error
+            raise known from error
 
 
 @attrs.frozen

@@ -18,7 +18,7 @@ from saga_fsm.guard import _outside, _steps
 from saga_fsm.guard._errors import GuardError
 from saga_fsm.guard._rows import Answer, Codec, Steps, carry
 from saga_fsm.guard._sql import statements
-from saga_fsm.guard._stores import SqliteStore, busy, called
+from saga_fsm.guard._stores import SqliteStore, busy, called, missing
 
 
 __all__ = ["Guard", "Outside", "Within"]
@@ -64,6 +64,7 @@ class Guard(Generic[C]):
     rejects: Errors | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        check_begin(self.begin)
         check_settings(self.table, self.rejects)
 
     def act(self, ctx: Ctx, body: Callable[[C], R]) -> R:
@@ -149,10 +150,10 @@ class Guard(Generic[C]):
             with self._store() as store:
                 return carry(steps, store)
         except Exception as error:
-            transient = None if landed else busy(error)
-            if transient is None:
+            known = missing(error, self.table) or (None if landed else busy(error))
+            if known is None:
                 raise
-            raise transient from error
+            raise known from error
 
     @contextmanager
     def _store(self) -> Generator[Any, None, None]:
@@ -203,10 +204,10 @@ class Within(Generic[C]):
             store = store_of(self._connection, self._guard.table)
             return carry(_steps.required(steps), store)
         except Exception as error:
-            transient = busy(error)
-            if transient is None:
+            known = missing(error, self._guard.table) or busy(error)
+            if known is None:
                 raise
-            raise transient from error
+            raise known from error
 
 
 @attrs.frozen
@@ -286,6 +287,15 @@ class Outside:
     def call(self, effect: Callable[..., R], *arguments: Any) -> R:
         """The effect, for the steps."""
         return called(effect, *arguments)  # type: ignore[no-any-return]
+
+
+def check_begin(begin: Any) -> None:
+    """Refuse what opens nothing: a path, a connection."""
+    if not callable(begin):
+        raise GuardError(
+            message=f"begin= is {type(begin).__name__}, and must open a transaction when called",
+            remedy="Give a function: lambda: closing(sqlite3.connect('shop.db')), engine.begin.",
+        )
 
 
 def check_settings(table: str, rejects: Errors | None) -> None:

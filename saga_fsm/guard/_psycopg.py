@@ -79,6 +79,11 @@ class PsycopgStore(_Psycopg):
         with self._cursor() as cursor:
             return cursor.execute(self._statements[name], values).fetchone()
 
+    def rows(self, name: str, **values: Any) -> list[Any]:
+        """Run a statement by name, and give all its rows."""
+        with self._cursor() as cursor:
+            return list(cursor.execute(self._statements[name], values).fetchall())
+
     def run(self, text: str) -> None:
         """Run a statement as it stands."""
         self._connection.execute(text)
@@ -125,6 +130,12 @@ class AsyncPsycopgStore(_Psycopg):
         async with self._cursor() as cursor:
             await cursor.execute(self._statements[name], values)
             return await cursor.fetchone()
+
+    async def rows(self, name: str, **values: Any) -> list[Any]:
+        """Run a statement by name, and give all its rows."""
+        async with self._cursor() as cursor:
+            await cursor.execute(self._statements[name], values)
+            return list(await cursor.fetchall())
 
     async def run(self, text: str) -> None:
         """Run a statement as it stands."""

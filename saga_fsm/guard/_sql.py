@@ -12,7 +12,7 @@ from typing import Literal
 from saga_fsm.guard._errors import GuardError
 
 
-__all__ = ["Database", "schema", "statements"]
+__all__ = ["Database", "outbox_schema", "schema", "statements"]
 
 Database = Literal["sqlite", "postgres"]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?")
@@ -52,3 +52,17 @@ def schema(database: Database, table: str = "saga_guard") -> str:
     CREATE TABLE IF NOT EXISTS my_guard
     """
     return statements(database, table)["schema"]
+
+
+def outbox_schema(database: Database, table: str = "saga_outbox") -> str:
+    """
+    The outbox's table as SQL, for a migration of your own; ``outbox.create_table()`` runs the same.
+
+    Args:
+        database: ``"sqlite"`` or ``"postgres"``.
+        table: its name, with its schema where there is one.
+
+    >>> print(outbox_schema("postgres", "app.letters").partition(" (")[0])
+    CREATE TABLE IF NOT EXISTS app.letters
+    """
+    return statements(database, table)["outbox"]

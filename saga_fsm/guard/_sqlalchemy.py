@@ -77,6 +77,10 @@ class SqlalchemyStore:
         """Run a statement of the guard's by name, and give its first row or None."""
         return self._run(self._statements[name], values).first()
 
+    def rows(self, name: str, **values: Any) -> list[Any]:
+        """Run a statement by name, and give all its rows."""
+        return list(self._run(self._statements[name], values).all())
+
     def run(self, text: str) -> None:
         """Run a statement as it stands."""
         self._run(text, {})
@@ -149,6 +153,10 @@ class AsyncSqlalchemyStore:
     async def find(self, name: str, **values: Any) -> Any:
         """Run a statement of the guard's by name, and give its first row or None."""
         return await self._do(lambda: self._sync.find(name, **values))
+
+    async def rows(self, name: str, **values: Any) -> list[Any]:
+        """Run a statement by name, and give all its rows."""
+        return list(await self._do(lambda: self._sync.rows(name, **values)))
 
     async def run(self, text: str) -> None:
         """Run a statement as it stands."""

@@ -18,11 +18,12 @@ from saga_fsm.guard._errors import GuardError
 from saga_fsm.guard._sql import Database, statements
 
 
-__all__ = ["SqliteStore", "Store", "busy", "refuse_autocommit"]
+__all__ = ["SqliteStore", "Store", "busy", "missing", "refuse_autocommit"]
 
 SAVEPOINT = "saga_guard_body"
 # serialization_failure, deadlock_detected, lock_not_available: the server has ended it all.
 _BUSY_STATES = {"40001": "serialization failure", "40P01": "deadlock", "55P03": "lock timeout"}
+_NO_TABLE = "42P01"  # undefined_table
 _BUSY_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _PARAMETER = re.compile(r":(\w+)")
 
@@ -37,6 +38,9 @@ class Store(Protocol):
 
     def find(self, name: str, **values: Any) -> Any:
         """Run a statement of the guard's by name, and give its first row or None."""
+
+    def rows(self, name: str, **values: Any) -> Any:
+        """Run a statement by name, and give all its rows."""
 
     def run(self, text: str) -> Any:
         """Run a statement as it stands."""
@@ -122,6 +126,10 @@ class SqliteStore:
         rows = self._cursor().execute(self._statements[name], values).fetchall()
         return rows[0] if rows else None
 
+    def rows(self, name: str, **values: Any) -> list[Any]:
+        """Run a statement by name, and give all its rows."""
+        return self._cursor().execute(self._statements[name], values).fetchall()
+
     def run(self, text: str) -> None:
         """Run a statement as it stands."""
         self._connection.execute(text)
@@ -200,3 +208,18 @@ def busy(error: BaseException) -> Transient | None:
     state = getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None)
     why = _BUSY_STATES.get(str(state))
     return None if why is None else Transient(f"{why}, nothing was written: {origin}")
+
+
+def missing(error: BaseException, table: str) -> GuardError | None:
+    """What an error means that says our own table is not there; None for everything else."""
+    origin = getattr(error, "orig", None) or error
+    state = getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None)
+    told = str(origin)
+    if table.rpartition(".")[2] not in told:
+        return None
+    if state != _NO_TABLE and "no such table" not in told:
+        return None
+    return GuardError(
+        message=f"there is no table '{table}' in this database",
+        remedy="Make it once: create_table(), or what schema(...) gives in a migration.",
+    )
