@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unittest
 from pathlib import Path
 
@@ -239,6 +240,9 @@ def test_bad(world, outcome, input):
     )
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["with the input 10:", "*input=10*"])
+    # Five searches of the good test, one of the bad one, and none to make its input simpler.
+    (runs,) = re.findall(r"^order: (\d+) plans run", result.stdout.str(), re.MULTILINE)
+    assert int(runs) <= 7 * 30
 
 
 def test_settings_examples_and_seeds_of_hypothesis_count(users):
