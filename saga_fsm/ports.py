@@ -60,7 +60,8 @@ class Run:
         status: RUNNING, COMPENSATING, COMPLETED, COMPENSATED or STUCK; NEW until its first entry.
         started: when it was stored, seconds since the epoch.
         updated: when its last entry was stored.
-        unresolved: what is owed when stuck, by step: "compensate", "complete" or "query".
+        unresolved: what is owed when stuck, by step: "compensate", "complete" or "query"; first
+            what can be decided now, then what is only asked for after that.
         waiting: steps whose answer somebody has to deliver.
         position: how many entries it has.
         owner: the orchestrator that has it; empty when none has.

@@ -196,8 +196,54 @@ def _arrive(  # noqa: PLR0913, PLR0917 - as above
     return size
 
 
+@numba.njit(cache=True, inline="always")
+def _has_room(  # noqa: PLR0913, PLR0917 - as above
+    counts: Any, room: int, most: int, bads: int, found: Any, cores: Any
+) -> Any:
+    """Whether there is room for all that one state may lead to."""
+    size, met, used, moved, hits = counts
+    if size + room > len(found.parents) or met + most > len(cores.first):
+        return False
+    if used + most + bads > len(cores.what) or moved + room > len(found.targets):
+        return False
+    return hits + bads <= len(found.hits)
+
+
+@numba.njit(cache=True, inline="always")
+def _leave(  # noqa: PLR0913, PLR0917 - as above
+    base: int, limbs: int, target: int, row: int, at: int, after: Any, found: Any, rows: Any
+) -> Any:
+    """Write down the state after a command, and ask for its place in the table; its hash."""
+    for k in range(limbs):
+        after[at + k] = found.nodes[base + k]
+    _take(after, at, rows.puts, rows.put_starts[row], rows.put_starts[row + 1])
+    after[at] = after[at] & (1 << CORE_SHIFT) - 1 | target << CORE_SHIFT
+    mixed = _hash(after, at, limbs)
+    _prefetch(found.table, mixed & len(found.table) - 1)
+    return mixed
+
+
+@numba.njit(cache=True, inline="always")
+def _look(  # noqa: PLR0913, PLR0917 - as above
+    number: int, base: int, core: int, hits: int, found: Any, cores: Any, bad: Any, single: Any
+) -> int:
+    """Write down what is forbidden in a state, once for each core; how many hits there are now."""
+    for i in range(cores.bad[core], cores.last[core]):
+        one = cores.what[i]
+        if one < 0 or single[one] == 2:
+            continue
+        if _holds(found.nodes, base, bad.asks, bad.ask_starts[one], bad.ask_starts[one + 1]):
+            # What is told of a core hangs on the core alone: once is enough.
+            cores.what[i] = -1
+            single[one] *= 2
+            found.hits[hits, 0] = number
+            found.hits[hits, 1] = one
+            hits += 1
+    return hits
+
+
 @numba.njit(cache=True)
-def expand(  # noqa: PLR0912, PLR0913, PLR0915, PLR0917 - as above
+def expand(  # noqa: PLR0913, PLR0917 - as above
     counts: Any,
     begin: int,
     end: int,
@@ -238,14 +284,9 @@ def expand(  # noqa: PLR0912, PLR0913, PLR0915, PLR0917 - as above
     now, todo = np.empty(width, np.int64), np.empty(4096, np.int64)
     after, hashes = np.empty(room * limbs, np.int64), np.empty(room, np.int64)
     sources = np.empty(room, np.int32)
-    low, mask, waiting = (1 << CORE_SHIFT) - 1, len(found.table) - 1, 0
-    number = begin
+    waiting, number = 0, begin
     while number < end:
-        if size + room > len(found.parents) or met + most > len(cores.first):
-            break
-        if used + most + bads > len(cores.what) or moved + room > len(found.targets):
-            break
-        if hits + bads > len(found.hits):
+        if not _has_room((size, met, used, moved, hits), room, most, bads, found, cores):
             break
         base = number * limbs
         core = found.nodes[base] >> CORE_SHIFT
@@ -266,30 +307,12 @@ def expand(  # noqa: PLR0912, PLR0913, PLR0915, PLR0917 - as above
                     target = _target(core, met, row, cores, now, todo, rows, inner, inner_taken)
                     met += target == met
                 cores.target[i] = target
-            first, last = rows.put_starts[row], rows.put_starts[row + 1]
-            if first == last and target == core:
+            if rows.put_starts[row] == rows.put_starts[row + 1] and target == core:
                 continue
-            at = waiting * limbs
-            for k in range(limbs):
-                after[at + k] = found.nodes[base + k]
-            _take(after, at, rows.puts, first, last)
-            after[at] = after[at] & low | target << CORE_SHIFT
-            mixed = _hash(after, at, limbs)
-            _prefetch(found.table, mixed & mask)
-            hashes[waiting] = mixed
+            hashes[waiting] = _leave(base, limbs, target, row, waiting * limbs, after, found, rows)
             sources[waiting] = number
             waiting += 1
-        for i in range(cores.bad[core], cores.last[core]):
-            one = cores.what[i]
-            if one < 0 or single[one] == 2:
-                continue
-            if _holds(found.nodes, base, bad.asks, bad.ask_starts[one], bad.ask_starts[one + 1]):
-                # What is told of a core hangs on the core alone: once is enough.
-                cores.what[i] = -1
-                single[one] *= 2
-                found.hits[hits, 0] = number
-                found.hits[hits, 1] = one
-                hits += 1
+        hits = _look(number, base, core, hits, found, cores, bad, single)
         found.ends[number] = moved + waiting
         if waiting >= TOGETHER:
             size = _arrive(size, waiting, found, after, hashes, sources, moved, limbs)

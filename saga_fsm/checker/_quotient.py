@@ -5,12 +5,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 
+from saga_fsm.checker._arrows import Entries
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._cores import Cores, Node
 from saga_fsm.checker._orbits import Orbits
 from saga_fsm.checker._search import (
     LIVELOCK,
-    Entries,
     Explored,
     finished,
     never_resting,

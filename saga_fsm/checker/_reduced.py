@@ -20,11 +20,12 @@ from collections.abc import Iterator
 
 import attrs
 
+from saga_fsm.checker._arrows import Entries
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._cores import Node
 from saga_fsm.checker._persistent import Persistent, without_impossible
 from saga_fsm.checker._quotient import Quotient
-from saga_fsm.checker._search import Entries, Explored, all_lost, finished, search
+from saga_fsm.checker._search import Explored, all_lost, finished, search
 from saga_fsm.checker._takeovers import SAID, without_takeovers
 from saga_fsm.ports import Progress
 from saga_fsm.product import UP, Network

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import attrs
 
-from saga_fsm.checker._cores import Cores, Node, Option
+from saga_fsm.checker._arrows import Entries
+from saga_fsm.checker._cores import Cores, Node
 from saga_fsm.checker._early import Livelock
 from saga_fsm.checker._traces import Breach, trace
 from saga_fsm.machine import State
 from saga_fsm.path import Path
 from saga_fsm.ports import Progress
-from saga_fsm.product import Command, Network, Values
+from saga_fsm.product import Network, Values
 
 
 # Told after so many states: often enough for a line on a terminal, and nothing beside the search.
@@ -23,9 +24,6 @@ TELL = 4_096
 LIVELOCK = "from here the run can never come to rest"
 # Of memory, measured: a state, a move, and each field of a core with what may happen there.
 _STATE, _MOVE, _CORE_FIELD = 150, 4, 40
-# How many commands are enabled, and what those that lead elsewhere add to the node.
-Arrows: TypeAlias = tuple[int, tuple[int, ...]]
-Entry: TypeAlias = tuple[tuple[int, "_Table"], ...]
 
 
 @attrs.frozen
@@ -222,72 +220,6 @@ def reached_by(cores: Cores) -> tuple[frozenset[int], ...]:
         for v, found in enumerate(seen):
             found.add(codes[v])
     return tuple(frozenset(fields[v].codes[x] for x in found) for v, found in enumerate(seen))
-
-
-class _Table(dict[int, Arrows]):
-    """The arrows of some commands by the bits of memory that they ask for; worked out when met."""
-
-    __slots__ = ("core", "cores", "options")
-
-    def __init__(self, cores: Cores, core: int, options: list[Option]) -> None:
-        super().__init__()
-        self.cores, self.core, self.options = cores, core, options
-
-    def __missing__(self, bits: int) -> Arrows:
-        cores, count, deltas = self.cores, 0, []
-        for option in self.options:
-            if all(cores.of(bits, f) in allowed for f, allowed in option.asks):
-                count += 1
-                delta = (cores.target(self.core, option.command) - self.core) << cores.width
-                for f, x in option.update:
-                    delta += (x - cores.of(bits, f)) << cores.shift[f]
-                deltas.append(delta)
-        # Of commands with one end each counts, and the end is looked at once.
-        found = self[bits] = count, tuple(dict.fromkeys(x for x in deltas if x))
-        return found
-
-
-class Entries(dict[int, Entry]):
-    """
-    What may happen in a core: per bits of memory that are asked for, a table.
-
-    Args:
-        cores: whose.
-        only: numbers of the commands that are looked at; None for all.
-    """
-
-    __slots__ = ("_deaf", "_masks", "_only", "cores")
-
-    def __init__(self, cores: Cores, only: frozenset[int] | None = None) -> None:
-        super().__init__()
-        self.cores, self._only = cores, only
-        self._masks = [_touched(cores, command) for command in cores.network.commands]
-        # What does not change the core is the same in all cores where it can happen.
-        self._deaf: dict[tuple[int, ...], _Table] = {}
-
-    def __missing__(self, core: int) -> Entry:
-        groups: dict[int, list[Option]] = {}
-        for option in self.cores.options(core):
-            if self._only is not None and option.command not in self._only:
-                continue
-            groups.setdefault(self._masks[option.command], []).append(option)
-        found = self[core] = tuple((mask, self._table(core, x)) for mask, x in groups.items())
-        return found
-
-    def _table(self, core: int, options: list[Option]) -> _Table:
-        if any(option.moves for option in options):
-            return _Table(self.cores, core, options)
-        key = tuple(option.command for option in options)
-        known = self._deaf.get(key)
-        if known is None:
-            known = self._deaf[key] = _Table(self.cores, core, options)
-        return known
-
-
-def _touched(cores: Cores, command: Command) -> int:
-    """The bits of memory that a command reads or writes."""
-    fields = {f for f, _ in (*command.guard, *command.update) if f in cores.shift}
-    return sum((1 << cores.bits[f]) - 1 << cores.shift[f] for f in fields)
 
 
 class _Search:

@@ -171,6 +171,8 @@ class Desk:
 
     def turn_away(self, letter: tuple[Any, ...], error: BaseException | None = None) -> None:
         """A letter that nobody acts on: who waits for what it asks is told."""
+        if getattr(letter[0], "__self__", None) not in {self, self._engine.house}:
+            return  # what a step gave, and whose that is
         error = error or self._engine.broken or SagaError(_GOES_ON)
         for one in letter[1:]:
             if isinstance(one, Asked):

@@ -100,8 +100,10 @@ class House:
         """Look again a little later, and tell people once a minute."""
         now = time.monotonic()
         self._desk.hurry = False
-        self._poll_at = now + self._engine.options.poll
-        self._beat_at = max(self._beat_at, self._poll_at)
+        options = self._engine.options
+        self._poll_at = now + options.poll
+        # Not so late that others take its runs, should only this look have failed.
+        self._beat_at = max(self._beat_at, now + min(options.poll, options.lease / 3))
         if self._told_at is None or now - self._told_at > _TELL:
             self._told_at = now
             logger.warning("the journal cannot be used now: %s", error)
@@ -177,7 +179,7 @@ class House:
         else:
             engine.guarded(flight, self._begin, flight, claim)
         # One that rests has only a word to hear, or is to be told of.
-        flight.announced = claim.by_word and flight.driver.resting
+        flight.announced = claim.by_word and run.status.resting
         flight.deaf = True
         self._deaf.append(flight)
         flight.mark()

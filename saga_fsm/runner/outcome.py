@@ -46,7 +46,8 @@ class Outcome(Generic[Input]):
         results: result of each step that was done, by path.
         events: what the machine heard, in order.
         cause: why it turned back, or, where it did not, why it is stuck; None when it is completed.
-        unresolved: what is owed when stuck: "compensate", "complete" or "query", by path.
+        unresolved: what is owed when stuck: "compensate", "complete" or "query", by path; first
+            what can be decided now, then what is only asked for after that.
     """
 
     run_id: str

@@ -10,6 +10,7 @@ import attrs
 
 from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import check_saga
+from saga_fsm.errors import SagaError
 from saga_fsm.testing.fitting import fitting, honest
 from saga_fsm.testing.oracles import Consistent, wrong
 from saga_fsm.testing.plan import AROUND, EACH, Fault, FaultPlan, Injection
@@ -140,12 +141,23 @@ class Case:
 
 
 def play(simulation: Simulation) -> None:
-    """Until the run rests, nothing is on its way any more, and no operator says anything."""
-    simulation.begin()
-    for _ in range(simulation.patience):
-        simulation.finish()
-        if not _operator(simulation):
-            return
+    """
+    Until the run rests, nothing is on its way any more, and no operator says anything.
+
+    Raises:
+        SagaError: the run cannot go on as it is asked to: nobody answers a pending step.
+    """
+    try:
+        simulation.begin()
+        for _ in range(simulation.patience):
+            simulation.finish()
+            if not _operator(simulation):
+                return
+    except SagaError:
+        raise
+    except Exception as error:  # noqa: BLE001 - told with the plan that leads to it
+        # What steps raise comes as an answer: this is the library's own.
+        simulation.broken.append(f"saga_fsm itself raised {type(error).__name__}: {error}")
 
 
 def _operator(simulation: Simulation) -> bool:

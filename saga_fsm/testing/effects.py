@@ -56,7 +56,12 @@ class EffectLog:
         self._layout = layout
         self._marks: dict[str, int] = {}
         self._doubtful: set[str] = set()
+        self._open: set[str] = set()
         self._refused: set[str] = set()
+        self._denied: set[str] = set()
+        self._undoings: set[str] = set()
+        #: Steps whose action landed after their query had said that it has not and cannot.
+        self.belied: list[str] = []
         self._frozen: frozenset[tuple[str, int]] | None = frozenset()
         self._wholes = [path for path, scope in layout.scopes.items() if scope.compensate]
         self._after = successors(layout) if after is None else after
@@ -72,17 +77,44 @@ class EffectLog:
         self.performed.append(Performed(what, path, answer, error))
         if what == "query":
             self.tested.add((path, "query"))
+            if answer == "rejected":
+                self._denied.add(path)
             return
         if what == "compensation":
             self._in_order(path)
+            self._undoings.add(path)
         else:
             self._put_to_the_test(path, answer)
         if error is None:
             self._mark(what, path)
 
-    def doubt(self, path: str) -> None:
-        """Note that whoever called an action cannot know for sure that it did not land."""
+    def doubt(self, path: str, *, answered: bool = False) -> None:
+        """
+        Note that whoever called an action cannot know for sure that it did not land.
+
+        Args:
+            path: the step's.
+            answered: that is what its caller has been told, and it has to act on it.
+        """
         self._doubtful.add(path)
+        if answered:
+            self._open.add(path)
+
+    def left_in_doubt(self) -> list[str]:
+        """Steps that may have landed for all that their caller knows, and were never undone."""
+        asked = self._undoings | self._denied
+        return [
+            path
+            for path in self._layout.steps
+            if path in self._open
+            and path not in asked
+            and not any(path.startswith(f"{whole}/") for whole in self._undoings)
+        ]
+
+    def ordered(self, path: str) -> None:
+        """An operator has decided about a step: what was believed of it is his now."""
+        self._denied.discard(path)
+        self._open.discard(path)
 
     def doubtful(self, path: str) -> bool:
         """Whether there is a reason to undo a step: it has landed, or somebody cannot know."""
@@ -107,6 +139,8 @@ class EffectLog:
         if what == "action":
             # An idempotent participant answers as before, and nothing new lands.
             new = 0 if mark & _LANDED else _LANDED | (_AFTER if mark & _FENCED else 0)
+            if new and path in self._denied:
+                self.belied.append(path)
             self._marks[path] = mark | new
         elif mark & _LANDED:
             self._marks[path] = (mark | _UNDONE) & ~_AFTER

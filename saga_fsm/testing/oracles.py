@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from saga_fsm.definition import Kind
 from saga_fsm.machine import Status
+from saga_fsm.runner.facts import ENDS
 from saga_fsm.runner.outcome import Outcome
 from saga_fsm.testing.simulation import RUN_ID, Simulation
 
@@ -17,6 +18,8 @@ Consistent: TypeAlias = Callable[[Any, Outcome[Any]], object]
 
 # In the text of an assertion: another one in each run, and the same reason.
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
+# What a call came to: written once, when it is waited for.
+_OUTCOMES = frozenset[str]().union(*ENDS.values(), {"exhausted"})
 _GAVE_UP = {"stuck", "compensation_failed", "whole_failed", "alarm"}
 
 
@@ -65,6 +68,9 @@ def _history(simulation: Simulation) -> Iterator[str]:
         entry.event for entry in simulation.journal.read(RUN_ID) if not entry.event.startswith("#")
     ]
     moves = machine.replay(events)
+    for event, move in zip(events, moves, strict=True):
+        if move.ignored is not None and event.partition("(")[0] in _OUTCOMES:
+            yield f"the journal has {event} where the machine does not wait for it"
     if moves and moves[-1].state != simulation.owner.driver.facts.state:
         believed = simulation.owner.driver.facts.state
         yield f"the journal leads to {moves[-1].state}, and the run believes to be in {believed}"
@@ -82,18 +88,17 @@ def _effects(simulation: Simulation, outcome: Outcome[Any]) -> Iterator[str]:
     """What stands is what the outcome says that stands (I1 to I3)."""
     log, layout = simulation.log, simulation.stage.layout
     state = simulation.owner.driver.facts.state
-    for path in log.landed_after_undo():
-        if layout.steps[path].contract.fenced:
-            yield f"{path} landed after its undo, though it is declared fenced"
-    for path in log.forgetful:
-        if layout.steps[path].contract.sticky:
-            yield f"{path} took what it had refused before, though it is declared sticky"
+    yield from _words_broken(simulation)
     for path in log.standing():
         told = any(path == one or path.startswith(f"{one}/") for one in outcome.unresolved)
         if outcome.status is Status.COMPENSATED:
             yield f"compensated, and the effect of {path} was left behind"
         elif state[path] != "done" and not told:
             yield f"{outcome.status.value}, and the effect of {path} was left behind"
+    if outcome.status is Status.COMPENSATED:
+        for path in log.left_in_doubt():
+            if layout.steps[path].kind is Kind.COMPENSATABLE:
+                yield f"compensated, and {path}, which may have landed, was never undone"
     if outcome.status is Status.COMPLETED:
         for path, placed in layout.steps.items():
             if state[path] == "done" and placed.kind is not Kind.READONLY:
@@ -101,6 +106,19 @@ def _effects(simulation: Simulation, outcome: Outcome[Any]) -> Iterator[str]:
                     yield f"completed, and {path} was undone"
                 elif not log.landed(path):
                     yield f"completed, and {path} never landed"
+
+
+def _words_broken(simulation: Simulation) -> Iterator[str]:
+    """A participant does what its contract and its query say."""
+    log, layout = simulation.log, simulation.stage.layout
+    for path in log.landed_after_undo():
+        if layout.steps[path].contract.fenced:
+            yield f"{path} landed after its undo, though it is declared fenced"
+    for path in log.forgetful:
+        if layout.steps[path].contract.sticky:
+            yield f"{path} took what it had refused before, though it is declared sticky"
+    for path in log.belied:
+        yield f"{path} landed after its query had said that it has not, and cannot"
 
 
 def _told(simulation: Simulation, outcome: Outcome[Any], consistent: Consistent) -> Iterator[str]:

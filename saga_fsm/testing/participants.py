@@ -100,6 +100,7 @@ class Participants:
         """An operator does by hand what he says; False when it is not so and he cannot."""
         if word is Fault.RETRY:
             return True
+        self.log.ordered(path)
         if word is Fault.NOT_LANDED:
             self._refused.add(path)
             return True

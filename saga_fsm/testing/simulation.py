@@ -358,8 +358,9 @@ class Simulation:
     def settle(self, invoke: Invoke, value: Any, error: BaseException | None) -> None:
         """Tell the owner how a call was answered; what that leaves open is noted."""
         kind, path, _ = invoke.leg
+        waited = invoke.leg in self.owner.driver.facts.flight
         if kind == "call" and error is not None and not self.participants.surely_not(path, error):
-            self.log.doubt(path)
+            self.log.doubt(path, answered=waited)
         self.owner.settle(invoke.leg, value, error)
 
     def answer_later(self, invoke: Invoke, value: Any, error: BaseException | None) -> None:

@@ -15,13 +15,16 @@ from typing import Any
 
 import attrs
 
+from saga_fsm import GUARDED, Saga, compile_saga, parallel
+from saga_fsm.checker._bounds import Bounds
+from saga_fsm.checker._engines import ENGINES, Subject
 from saga_fsm.checker._search import Explored, graph_of, search
-from saga_fsm.definition.layout import Layout
+from saga_fsm.definition.layout import Layout, lay_out
 from saga_fsm.errors import DefinitionError
 from saga_fsm.machine import Machine
 from saga_fsm.product import Network, holds, network_of
 from tests.quality.test_planted_bugs import BY_RULE, PLANTED, planted
-from tests.reference import C, R
+from tests.reference import BOUNDED, C, R
 
 
 STEPS = 12
@@ -80,6 +83,36 @@ def _searched(layout: Layout, machine: Machine) -> tuple[Explored, float]:
         found = search(network_of(layout, machine), limit=LIMIT, first_only=True)
         taken.append(time.process_time() - begin)
     return found, min(taken)
+
+
+def sequence(steps: int) -> Saga[Any, Any, Any]:
+    """So many steps, the last of which is not idempotent."""
+    return Saga("sequence", *_with_one_weak(steps), contract=GUARDED)
+
+
+def branches(width: int) -> Saga[Any, Any, Any]:
+    """So many branches, the last of which is not idempotent."""
+    return Saga("branches", parallel(*_with_one_weak(width)), contract=GUARDED)
+
+
+def _with_one_weak(many: int) -> list[Any]:
+    weak = attrs.evolve(GUARDED, idempotent=False)
+    strong = [C(f"s{number}", retry=BOUNDED) for number in range(many - 1)]
+    return [*strong, C(f"s{many - 1}", retry=BOUNDED, contract=weak)]
+
+
+def in_the_whole(saga: Saga[Any, Any, Any]) -> Found:
+    """What ``check`` does until it has a run: the best of ``ROUNDS``, compiling not counted."""
+    layout, machine = lay_out(saga), compile_saga(saga)
+    taken = []
+    for _ in range(ROUNDS):
+        begin = time.process_time()
+        subject = Subject(layout, network_of(layout, machine))
+        found = ENGINES["auto"](subject, Bounds(5_000_000), None)
+        taken.append(time.process_time() - begin)
+    (breach, *_) = found.breaches
+    assert breach.shortest
+    return Found(saga.name, min(taken), found.states, len(breach.path), len(breach.path))
 
 
 def least_of(network: Network) -> int:

@@ -68,9 +68,9 @@ FULL: Final = Scale(
     ),
     seconds=60,
     branches=(4, 5, 6),
-    reduced=1_200,
+    reduced=200,
     proofs=(("PAR", 20, 2.0), ("SEQ", 40, 10.0), ("PAR", 200, None), ("SEQ", 60, None)),
-    symbolic=300,
+    symbolic=240,
     composed=(100, 1_000),
     bugs=(*PLANTED, *BY_RULE),
 )
@@ -217,6 +217,16 @@ def planted(scale: Scale) -> Iterator[Row]:
     yield Row("runs that are not shortest", len(longer), told, 0)
 
 
+def huge(scale: Scale) -> Iterator[Row]:
+    """A step that promises too little, in sagas too large to be searched soon."""
+    sizes = (60, 20) if scale is FULL else (3, 3)
+    makes = ("SEQ", bugs.sequence), ("PAR", bugs.branches)
+    for size, (name, make) in zip(sizes, makes, strict=True):
+        one = bugs.in_the_whole(make(size))
+        told = f"{one.seconds:.3f} s, {one.states:,} states, {one.moves} moves"
+        yield Row(f"{name}({size}) with a broken promise, s", one.seconds, told)
+
+
 def forecasts(scale: Scale) -> Iterator[Row]:
     """What a forecast differs from Storm by."""
     if find_spec("stormpy") is None:
@@ -237,6 +247,7 @@ SECTIONS: Final[dict[str, Callable[[Scale], Iterator[Row]]]] = {
     "symbolic": symbolic,
     "compose": composition,
     "bugs": planted,
+    "huge": huge,
     "quant": forecasts,
 }
 

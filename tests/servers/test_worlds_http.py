@@ -250,7 +250,7 @@ RIGHT: list[tuple[type[Shop], Callable[[], Any]]] = [
 def test_a_right_client_stays_right(shop: Any, services: Any) -> None:
     """No plan of the tour fails when faults come to pass within the client's own code."""
     with http_world(shop, services) as shops:
-        result = explore_faults(SAGA, world=shops, max_faults=0, max_runs=400)
+        result = explore_faults(SAGA, world=shops, max_faults=0, max_runs=200)
     assert result.ok, str(result)
     assert {"lost_reply", "lost_request", "late", "duplicate", "reject"} <= set(result.fired)
 
@@ -266,7 +266,7 @@ WRONG: list[tuple[type[Shop], dict[str, Any], str]] = [
 def test_a_wrong_client_is_found(shop: Any, options: dict[str, Any], fault: str) -> None:
     """What a client makes of a lost or broken reply is attacked too, and told with its plan."""
     with http_world(shop, _wsgi, **options) as shops:
-        failures = explore_faults(SAGA, world=shops, max_faults=0).failures
+        failures = explore_faults(SAGA, world=shops, max_faults=0, max_runs=150).failures
         assert any(fault in str(failure.plan) for failure in failures), failures
         assert all(not replay(SAGA, one.plan, world=shops).consistent for one in failures)
 

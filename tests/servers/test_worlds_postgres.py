@@ -118,7 +118,7 @@ def test_steps_with_connections_of_their_own(postgres_url: str, by: Any) -> None
     more = {"tables": ALL} if by == "truncate" else {}
     with postgres_world(UrlShop, postgres_url, schema=SCHEMA, by=by, **more) as shops:
         first = snapshot_of(shops, shops())
-        result = explore_faults(SAGA, world=shops, max_faults=0, max_runs=25)
+        result = explore_faults(SAGA, world=shops, max_faults=0, max_runs=8)
         assert result.ok, str(result)
         assert snapshot_of(shops, shops()) == first
 
@@ -126,7 +126,7 @@ def test_steps_with_connections_of_their_own(postgres_url: str, by: Any) -> None
 def test_a_bug_in_the_sql_is_found(postgres_url: str) -> None:
     """Statements that do not look at the key do things twice, and the tour sees it."""
     with postgres_world(PgForgetful, postgres_url, schema=SCHEMA) as shops:
-        result = explore_faults(SAGA, world=shops, max_faults=0)
+        result = explore_faults(SAGA, world=shops, max_faults=0, max_runs=150)
     assert any("does not agree" in failure.reason for failure in result.failures), str(result)
 
 
@@ -314,7 +314,7 @@ def test_the_guard_on_the_worlds_connection(postgres_url: str) -> None:
         contract=GUARDED,
     )
     with postgres_world(Guarded, postgres_url, schema=schema) as shops:
-        result = explore_faults(saga, world=shops, max_faults=0, max_runs=200)
+        result = explore_faults(saga, world=shops, max_faults=0, max_runs=100)
         assert result.ok, str(result)
         assert replay(saga, "", world=shops).world.run("SELECT money FROM till") == [(98,)]
 

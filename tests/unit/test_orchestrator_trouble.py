@@ -19,6 +19,7 @@ from saga_fsm import (
     Orchestrator,
     Pending,
     Rejected,
+    Retry,
     Saga,
     Status,
     pivot,
@@ -188,9 +189,10 @@ class TestNobodyWaitsForEver:
 
         journal.commit = flaky  # type: ignore[method-assign]
         with orchestrator(journal, ORDER, in_flight=1) as carried:
-            go = threading.Event()
-            # Both letters are opened before anything is stored.
-            carried._engine.tell(go.wait, 10)
+            go, held = threading.Event(), threading.Event()
+            # Both letters are opened together, before anything is stored.
+            carried._engine.tell(lambda: held.set() or go.wait(10))
+            assert held.wait(10)
             with ThreadPoolExecutor(2) as pool:
                 ids = ["first", "second"]
                 begun = [pool.submit(carried.start, ORDER, run_id=one) for one in ids]
@@ -328,6 +330,47 @@ class TestStoreIsGone:
             down.clear()
             assert [one.result().results["ask"] for one in waits] == ["yes", "yes"]
         other.close()
+
+    def test_a_rest_that_could_not_be_told_is_not_told_of_a_run_that_went_on(
+        self, journal: SqliteJournal
+    ) -> None:
+        """``on_rest`` could not read the run; it moved on before that was tried again."""
+        go, down, tries = threading.Event(), [True], [0]
+
+        def closed(ctx, result) -> None:
+            if not go.is_set():
+                tries[0] += 1
+                if tries[0] == 1:
+                    raise OSError("the bank is closed")
+                go.wait(10)
+
+        def refuse(ctx) -> None:
+            raise Rejected("no")
+
+        fragile = step(act, name="a", compensate=closed, compensation_retry=Retry(attempts=1))
+        saga = Saga("stuck", fragile, pivot(refuse), contract=GUARDED)
+        find = journal.find
+
+        def flaky(run_id: str) -> Any:
+            if down and threading.current_thread().name == "saga worker":
+                down.clear()
+                raise GONE
+            return find(run_id)
+
+        journal.find = flaky  # type: ignore[method-assign]
+        told: list[Status] = []
+        rested: Any = {"on_rest": lambda run: told.append(run.status)}
+        with orchestrator(journal, saga, poll=0.2, **rested) as carried:
+            assert carried.run(saga, run_id="r").status is Status.STUCK
+            until(lambda: not down and carried._desk.unannounced)
+            assert carried.retry("r", step="a")
+            until(lambda: tries[0] == 2)
+            with pytest.raises(TimeoutError):
+                carried.wait("r", timeout=0.5)
+            go.set()
+            assert carried.wait("r", timeout=5).status is Status.COMPENSATED
+            until(lambda: told)
+        assert told == [Status.COMPENSATED]
 
 
 class LostReplies(SqliteJournal):

@@ -40,7 +40,8 @@ class Twice(Shop):
 def test_a_right_saga_stays_right():
     """No plan fails on copies of a world, and as many are run as with a class."""
     ours, plain = (
-        explore_faults(PLAIN, world=world, max_faults=0) for world in (memory(Shop), Shop)
+        explore_faults(PLAIN, world=world, max_faults=0, max_runs=500)
+        for world in (memory(Shop), Shop)
     )
     assert ours.ok, ours
     assert (ours.runs, ours.coverage) == (plain.runs, plain.coverage)
@@ -48,7 +49,7 @@ def test_a_right_saga_stays_right():
 
 def test_a_planted_bug_is_found():
     """A world that does things twice is caught, by the class's own oracle."""
-    result = explore_faults(PLAIN, world=memory(Twice), max_faults=0)
+    result = explore_faults(PLAIN, world=memory(Twice), max_faults=0, max_runs=100)
     assert any("does not agree" in failure.reason for failure in result.failures), result
 
 
@@ -107,7 +108,7 @@ def test_an_object_is_reset_between_plans():
             Till.resets += 1
             self.__init__()  # type: ignore[misc]
 
-    result = explore_faults(PLAIN, world=reused(Till()), max_faults=0)
+    result = explore_faults(PLAIN, world=reused(Till()), max_faults=0, max_runs=200)
     assert result.ok, result
     assert Till.resets >= result.runs
     with pytest.raises(SagaError, match="no reset"):
@@ -214,3 +215,22 @@ def test_no_oracle_is_no_attribute():
     assert not hasattr(memory(Locked), "is_consistent")
     assert memory(Shop).is_consistent is Shop.is_consistent
     assert memory(lambda: Shop()).is_consistent is Shop.is_consistent  # noqa: PLW0108 - a function, not a class
+
+
+def test_a_world_is_closed_before_the_next():
+    """Its ``close`` is called once; an async one is nobody's here, and no warning comes of it."""
+    closed: list[str] = []
+
+    class Closing(Shop):
+        def close(self) -> None:
+            closed.append("sync")
+
+    class Awaiting(Shop):
+        async def close(self) -> None:
+            closed.append("async")
+
+    for kind in (Closing, Awaiting):
+        worlds = memory(kind)
+        for _ in range(3):
+            worlds()
+    assert closed == ["sync", "sync"]

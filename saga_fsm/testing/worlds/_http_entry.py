@@ -33,7 +33,14 @@ def http(  # noqa: PLR0913 - keyword-only parts of one world
     of a reply that is no JSON. During the call that a plan says something about, requests that ask
     for a change suffer it: ``lost_request`` (does not arrive), ``lost_reply`` (is carried out, and
     the client hears nothing), ``late`` (arrives when all is over), ``duplicate``, ``reject`` (409),
-    ``transient`` (503), ``bad_value`` (200, and no JSON). All else is done to the step's function.
+    ``transient`` (503), ``bad_value`` (200, and no JSON). All else is done to the step's function::
+
+        class Shop:
+            def __init__(self, wire):
+                self.bank = BankClient(wire.client("http://bank"))
+
+        shops = worlds.http(Shop, lambda: {"http://bank": make_bank_app()})
+        explore_faults(order, world=shops).assert_ok()
 
     Args:
         world: your class, or a function; called with the wire, of which it asks

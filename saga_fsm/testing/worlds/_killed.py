@@ -114,6 +114,25 @@ def killed(  # noqa: PLR0913 - keyword-only parts of one run
         journal: opens the journal, in each process; default a SQLite file that is removed after.
         timeout: seconds that a process may take.
 
+    >>> import sqlite3
+    >>> from saga_fsm import GUARDED, Saga, step
+    >>> from saga_fsm.testing.worlds import sqlite
+    >>> def pay(ctx):
+    ...     db = sqlite3.connect(ctx.services)
+    ...     with db: db.execute("INSERT INTO payment DEFAULT VALUES")  # no look at ctx.key
+    ...     db.close()
+    >>> def pay_back(ctx, payment): ...
+    >>> def once(path, outcome):
+    ...     db = sqlite3.connect(path)
+    ...     (count,) = db.execute("SELECT count(*) FROM payment").fetchone()
+    ...     db.close()
+    ...     assert count == 1, f"paid {count} times"
+    ...     return True
+    >>> saga = Saga("pay", step(pay, compensate=pay_back, contract=GUARDED))
+    >>> with sqlite(str, schema="CREATE TABLE payment (id INTEGER)", by="template") as paths:
+    ...     print(killed(saga, "pay@0=crash_after", world=paths, consistent=once).reason)
+    once says: paid 2 times
+
     Raises:
         ValueError: the plan does not read as one, or asks for what no process can do alone.
         SagaError: a process failed or took too long, or the world does not live outside.

@@ -59,6 +59,9 @@ def memory(world: Any) -> MemoryWorlds[Any]:
     Args:
         world: a class or function without arguments, called once; or the first state itself.
 
+    What a plan leaves in a class, in a list or dictionary of its own, is told as a leak; what it
+    leaves in a module cannot be seen.
+
     >>> shops = memory({"stock": {"bike": 3}})
     >>> shop = shops()
     >>> shop["stock"]["bike"] -= 1

@@ -44,7 +44,12 @@ def postgres(  # noqa: PLR0913 - keyword-only parts of one world
     - ``truncate``: ``tables`` are emptied and their first rows put in again, for who may not make
       databases. A change elsewhere is told.
 
-    The database is one for tests: the schema is committed to it, but for ``template``.
+    The database is one for tests: the schema is committed to it, but for ``template``. Async steps
+    open their connections themselves. By rollback ``now()`` stands still, and what other sessions
+    would see or lock (``NOTIFY``, advisory locks) is not there: ``template`` has it all::
+
+        shops = worlds.postgres(Shop, "postgresql://localhost/tests", schema=SCHEMA)
+        explore_faults(order, world=shops).assert_ok()
 
     Args:
         world: your class, or a function; called with what ``give`` says. None gives an object with

@@ -259,6 +259,9 @@ def sqlite(  # noqa: PLR0913 - keyword-only parts of one world
         ignore: tables (``audit``) and columns (``orders.created``) in which worlds may differ.
         options: for ``sqlite3.connect``, as ``isolation_level=None``.
 
+    Two worlds are the same when their rows are, and what the user's object keeps; with a
+    transaction open they are not compared. What a process leaves uncommitted is gone with a crash.
+
     >>> class Till:
     ...     def __init__(self, db): self.db = db
     ...     def take(self, money):
@@ -286,6 +289,11 @@ def sqlite(  # noqa: PLR0913 - keyword-only parts of one world
         raise SagaError(
             f"by={by!r} has no file whose path it could give\n"
             "  Use by='template' for steps that open their own connections."
+        )
+    if by == "rollback" and options.get("autocommit", -1) is False:
+        raise SagaError(
+            "by='rollback' knows transactions that begin by themselves or by BEGIN, and with"
+            " autocommit=False there is always one\n  Use by='copy'."
         )
     made: Worlds[W] = makers[by](world, schema, give, ignore, options)
     return made

@@ -56,8 +56,10 @@ class KeptConnection(sqlite3.Connection):
     """
 
     def __init__(self, database: Any, *, isolation_level: Any = "", **options: Any) -> None:
+        # From Python 3.12 on; True is what None is for the level.
+        alone = options.pop("autocommit", -1) is True
         super().__init__(database, isolation_level=None, **options)
-        self._level = isolation_level
+        self._level = None if alone else isolation_level
         self._raw: sqlite3.Cursor = super().cursor()
         self._raw.row_factory = None
         self._in_transaction = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Hashable
 from types import TracebackType
@@ -43,7 +44,8 @@ class Worlds(Generic[W]):
         """
         close = getattr(self._world, "close", None)
         self._world = None
-        if callable(close):
+        # An async one belongs to the loop of its steps, which is not ours.
+        if callable(close) and not inspect.iscoroutinefunction(close):
             close()
         self.reset()
         return self.again()
