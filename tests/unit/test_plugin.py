@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -144,6 +145,8 @@ def test_a_failure_is_its_text_and_a_line_that_replays_it(users):
     result.assert_outcomes(failed=1)
     text = result.stdout.str()
     assert "saga_fsm/testing" not in text
+    assert not [line for line in result.outlines if line.startswith("E ")]
+    assert "FAILED test_shop.py::test_bad - order: 1 kinds of failure" in text
     assert "plan: pay@0=" in text
     assert "replay(order, 'pay@0=" in text
     (line,) = [line for line in result.outlines if line.startswith("  pytest ")]
@@ -213,6 +216,9 @@ def test_coverage_is_told_by_row_and_can_be_required(users):
         ]
     )
     result.stdout.no_fnmatch_line("  never taken: *")
+    (whole,) = re.findall(r"^order: .* tests, (\d+ of \d+) rows", result.stdout.str(), re.MULTILINE)
+    (good,) = re.findall(r"test_good +(\d+ of \d+) rows", result.stdout.str())
+    assert whole == good
     result = users.runpytest("--saga-coverage", "-k", "few")
     result.stdout.fnmatch_lines(["  never taken: rejected(pay) | *"])
     result = users.runpytest("--saga-coverage-min=1.0")
