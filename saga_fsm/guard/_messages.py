@@ -10,7 +10,8 @@ Rules
 2. Its id is made of the step's key: a step that is tried again emits nothing new.
 3. A relay leases rows before it sends them, and never from the middle of a stream: where an earlier
    message of the stream is leased, waits for its next attempt or is parked, none behind it is had.
-4. A row is marked as sent when ``publish`` has returned, and not before: at least once.
+4. A row is marked as sent when ``publish`` has returned, and not before: at least once. Marks are
+   made ten times a second: so much is sent twice when a relay dies.
 5. What fails so often that nobody expects it to succeed is parked, and its stream waits for people.
 """
 

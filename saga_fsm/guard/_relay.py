@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any, Final, Self
 
 from saga_fsm.definition import Retry
@@ -22,6 +23,8 @@ __all__ = ["RETRY", "AsyncRelay", "Relay"]
 
 logger = logging.getLogger("saga_fsm.outbox")
 
+#: Seconds between two marks: so much may be sent twice by a relay that dies.
+_MARKED: Final = 0.1
 RETRY: Final = Retry(attempts=10, wait_initial=0.5, wait_max=60.0, jitter=0.5)
 
 
@@ -40,6 +43,8 @@ class _Batch:
         self._rows = rows
         self._retry = retry
         self._stopped: set[str] = set()
+        self._done: list[Leased] = []
+        self._marked = time.monotonic()
         self.sent = 0
         self.failed = 0
 
@@ -47,14 +52,22 @@ class _Batch:
         """Each row, but for those behind one of their stream that has failed."""
         return (row for row in self._rows if row.message.stream not in self._stopped)
 
-    def done(self, row: Leased) -> Steps[None]:
-        """``publish`` has returned."""
-        owner, number = self._owner, row.number
-        if not (yield lambda store: store.execute("sent", owner=owner, number=number)):
-            # Its lease had ended: whoever has it now sends it again, under the same id.
-            logger.warning("message %s: sent, and no longer ours", row.message.id)
-            self._stopped.add(row.message.stream)
+    def done(self, row: Leased) -> bool:
+        """``publish`` has returned; whether it is time to say so to the database."""
+        self._done.append(row)
         self.sent += 1
+        return time.monotonic() - self._marked > _MARKED
+
+    def marked(self) -> Steps[None]:
+        """Mark what was sent, in one transaction: a mark for each would cost more than sending."""
+        done, self._done = self._done, []
+        for row in done:
+            facts = {"owner": self._owner, "number": row.number}
+            if not (yield partial(_sent, facts)):
+                # Its lease had ended: whoever has it now sends it again, under the same id.
+                logger.warning("message %s: sent, and no longer ours", row.message.id)
+                self._stopped.add(row.message.stream)
+        self._marked = time.monotonic()
 
     def broken(self, row: Leased, error: Exception) -> Steps[None]:
         """``publish`` has raised."""
@@ -70,9 +83,14 @@ class _Batch:
             logger.warning("message %s: attempt %d: %s", message.id, message.attempt, told)
 
     def given_back(self) -> Steps[None]:
-        """What was not tried is anybody's, at once."""
+        """What was sent is marked; what was not tried is anybody's, at once."""
+        yield from self.marked()
         owner = self._owner
         yield lambda store: store.execute("give_back", owner=owner)
+
+
+def _sent(facts: dict[str, Any], store: Any) -> Any:
+    return store.execute("sent", **facts)
 
 
 def _renewed(owner: str, seconds: float) -> Steps[None]:
@@ -172,7 +190,8 @@ class Relay(_Settings):
                 except Exception as error:  # noqa: BLE001 - whatever the broker's client raises
                     self._outbox.transact(batch.broken(row, error))
                 else:
-                    self._outbox.transact(batch.done(row))
+                    if batch.done(row):
+                        self._outbox.transact(batch.marked())
         finally:
             if rows:
                 self._outbox.transact(batch.given_back())
@@ -270,7 +289,8 @@ class AsyncRelay(_Settings):
                 except Exception as error:  # noqa: BLE001 - whatever the broker's client raises
                     await self._outbox.transact(batch.broken(row, error))
                 else:
-                    await self._outbox.transact(batch.done(row))
+                    if batch.done(row):
+                        await self._outbox.transact(batch.marked())
         finally:
             if rows:
                 await asyncio.shield(self._outbox.transact(batch.given_back()))
