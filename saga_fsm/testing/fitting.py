@@ -63,7 +63,7 @@ FITTING: Final[Mapping[Kindred, tuple[Fault, ...]]] = {
         Fault.CLOCK_JUMP,
     ),
     "operator": OPERATOR,
-    "journal": (Fault.LOST_REQUEST, Fault.LOST_REPLY),
+    "journal": (Fault.LOST_REQUEST, Fault.LOST_REPLY, Fault.SECOND_OWNER),
     "recover": (Fault.CRASH_BEFORE,),
 }
 # What can be said of a place in a plan, though no search tries it there.

@@ -51,12 +51,12 @@ def inflict(simulation: Simulation, invoke: Invoke, site: str, faults: Sequence[
 def _made(simulation: Simulation, invoke: Invoke, fault: Fault | None, *, injected: bool) -> None:
     """The call reaches the participant; what goes wrong then."""
     participants = simulation.participants
+    if fault is Fault.SLOW:
+        simulation.answer_later(invoke, participants.begun(invoke))
+        return
     value, error = participants.perform(invoke, injected=injected)
     if fault is Fault.CRASH_AFTER:
         simulation.restart()
-        return
-    if fault is Fault.SLOW:
-        simulation.answer_later(invoke, value, error)
         return
     if fault is Fault.DUPLICATE:
         participants.perform(invoke, injected=True)

@@ -20,12 +20,22 @@ class FragileJournal:
 
     Args:
         fault: asked at each append: ``LOST_REQUEST`` loses it, ``LOST_REPLY`` the confirmation;
-            after ``TRANSIENT``, a locked store, it is written all the same.
+            after ``TRANSIENT``, a locked store, it is written all the same; before
+            ``SECOND_OWNER`` another writes.
+        another: writes to the run, as somebody else who takes it up.
+        broken: told when an append was taken that came after somebody else's.
     """
 
-    def __init__(self, fault: Callable[[], Fault | None]) -> None:
+    def __init__(
+        self,
+        fault: Callable[[], Fault | None],
+        another: Callable[[], object],
+        broken: Callable[[str], object],
+    ) -> None:
         self._memory = MemoryJournal()
         self.fault = fault
+        self.another = another
+        self._broken = broken
         self.length = 0
 
     def read(self, run_id: str) -> tuple[Entry, ...]:
@@ -37,7 +47,16 @@ class FragileJournal:
         fault = self.fault()
         if fault is Fault.LOST_REQUEST:
             raise AppendLostError("injected: the append was not written")
+        if fault is Fault.SECOND_OWNER:
+            self.another()
+        before = self.length
         length = self.length = self._memory.append(run_id, entries, expected=expected)
+        if expected != before:
+            self._broken("the journal took what came after another owner's entries")
         if fault is Fault.LOST_REPLY:
             raise AppendLostError("injected: the append was written, and nobody heard")
         return length
+
+    def close(self) -> None:
+        """Let go of who is asked: they and the journal know each other."""
+        self.fault, self.another = (lambda: None), (lambda: None)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from saga_fsm.definition import PENDING, Context, Rejected
 from saga_fsm.definition.layout import Layout
 from saga_fsm.runner.commands import Invoke
 from saga_fsm.runner.driver import Driver, outcome_of
+from saga_fsm.runner.loop import is_async
 from saga_fsm.testing.effects import EffectLog, What
 from saga_fsm.testing.plan import Fault
 from saga_fsm.testing.stage import Loop, Stage
 
 
-__all__ = ["Participants", "site_of"]
+__all__ = ["Later", "Participants", "site_of"]
+
+#: Waits for an answer, and gives the value or the error.
+Later: TypeAlias = Callable[[], tuple[Any, BaseException | None]]
 
 _WHATS: dict[str, What] = {"call": "action", "compensate": "compensation", "query": "query"}
 _SUFFIX = {"call": "", "compensate": "/compensation", "query": "/query"}
@@ -57,16 +61,54 @@ class Participants:
         if kind == "call" and path in self._refused:
             return None, Rejected("refused before, and remembered")
         value, error = self._call(invoke)
+        self._note(invoke, value, None if landed() else error, error, injected=injected)
+        return value, error
+
+    def _note(
+        self,
+        invoke: Invoke,
+        value: Any,
+        seen: BaseException | None,
+        error: BaseException | None,
+        *,
+        injected: bool,
+    ) -> None:
+        """Write down what was done, as it was ``seen``, and what its caller was told."""
+        kind, path, _ = invoke.leg
         what = _WHATS.get(kind)
         # What is pending has not answered: its answer is what the log sees.
         if what is not None and value is not PENDING:
-            self.log.record(what, path, None if landed() else error)
+            self.log.record(what, path, seen)
         if kind == "call" and error is not None and not self.surely_not(path, error):
             self.log.doubt(path)
         if error is not None and not injected and self._mistaken(kind, path, error):
             self.mistakes.append(
                 f"{site_of(invoke)} raised {type(error).__name__} by itself: {error}"
             )
+
+    def begun(self, invoke: Invoke) -> Later:
+        """
+        Let a call begin; give what waits for its answer.
+
+        What is async goes on beside whatever else is called, as far as its awaits let others run;
+        what is not is over when it has begun.
+        """
+        kind, path, _ = invoke.leg
+        if not is_async(invoke.function) or (kind == "call" and path in self._refused):
+            answer = self.perform(invoke, injected=True)
+            return lambda: answer
+        task = self._loop.begin(self._going_on(invoke))
+        return lambda: self._loop.value(task)
+
+    async def _going_on(self, invoke: Invoke) -> tuple[Any, BaseException | None]:
+        """Call, and note it the moment it is over: others are called in between."""
+        value: Any = None
+        error: BaseException | None = None
+        try:
+            value = await invoke.function(*invoke.arguments)
+        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - as in ``_call``
+            error = raised
+        self._note(invoke, value, error, error, injected=True)
         return value, error
 
     def memory(self) -> Any:

@@ -26,7 +26,7 @@ from saga_fsm.testing.clock import VirtualClock
 from saga_fsm.testing.effects import EffectLog
 from saga_fsm.testing.harm import InterruptedAgainError, deliver, inflict, spoils
 from saga_fsm.testing.journal import AppendLostError, FragileJournal
-from saga_fsm.testing.participants import Participants, site_of
+from saga_fsm.testing.participants import Later, Participants, site_of
 from saga_fsm.testing.plan import OPERATOR, Fault
 from saga_fsm.testing.stage import Answers, Kindred, Loop, Owner, Stage, Visit, Watch
 
@@ -85,9 +85,9 @@ class Simulation:
         self.participants = Participants(stage, loop)
         self.value = loop.value
         self.clock = VirtualClock()
-        self.journal = FragileJournal(self._append_fault)
         #: Rules that the library itself has broken.
         self.broken: list[str] = []
+        self.journal = FragileJournal(self._append_fault, self._intrude, self.broken.append)
         #: Actions and undos that somebody has sent, whether or not they arrived.
         self.made: list[tuple[Owner, Invoke]] = []
         self._injected = 0
@@ -95,7 +95,9 @@ class Simulation:
         self._counts: dict[str, int] = {}
         #: Calls that arrive when all is over, and who has sent them.
         self.on_the_way: list[tuple[Owner, Invoke]] = []
-        self._slow: list[tuple[Invoke, Any, BaseException | None]] = []
+        self._slow: list[tuple[Invoke, Later]] = []
+        self._intruded = False
+        self._intruder: Owner | None = None
         self.owner = self._new_owner()
 
     @property
@@ -134,8 +136,8 @@ class Simulation:
         if self.calls:
             self.make(self.calls[0])
         elif self._slow:
-            invoke, value, error = self._slow.pop(0)
-            self._guarded(lambda: self.settle(invoke, value, error))
+            invoke, later = self._slow.pop(0)
+            self._guarded(lambda: self.settle(invoke, *later()))
         else:
             self._guarded(self._ring)
 
@@ -151,7 +153,7 @@ class Simulation:
 
     def close(self) -> None:
         """End it: run and journal know each other, and a circle would wait for the collector."""
-        self.journal.fault = lambda: None
+        self.journal.close()
 
     def make(self, invoke: Invoke) -> None:
         """Make one call of those in flight, with what ``watch`` says goes wrong."""
@@ -248,7 +250,7 @@ class Simulation:
     def on_its_way(self) -> Any:
         """What has been sent and not arrived, as a value; who sent it, and what luck is left."""
         late = [(owner is self.owner, invoke.leg) for owner, invoke in self.on_the_way]
-        slow = [(invoke.leg, value, str(error)) for invoke, value, error in self._slow]
+        slow = [(invoke.leg, later) for invoke, later in self._slow]
         return late, slow, self._luck.drawn
 
     # ------------------------------------------------------------------ owners
@@ -268,7 +270,9 @@ class Simulation:
 
     def restart(self) -> None:
         """Recover by a new owner; that one may die as well."""
-        self._slow.clear()
+        while self._slow:
+            # Who was called goes on, and nobody hears the answer.
+            self._slow.pop(0)[1]()
         self._doubt_all()
         self.died()
         while True:
@@ -277,6 +281,8 @@ class Simulation:
                 self.owner.open()
             except AppendLostError:
                 continue
+            except ConcurrentAppendError:
+                self._give_way()
             if not self._visit("recover", "recover"):
                 return
 
@@ -286,6 +292,36 @@ class Simulation:
             act()
         except (AppendLostError, InterruptedAgainError):
             self.restart()
+        except ConcurrentAppendError:
+            self._give_way()
+        self._intruded, self._intruder = False, None
+
+    def _intrude(self) -> None:
+        """Let another take the run up while this owner is about to write; it may die of that."""
+        self._intruded = True
+        intruder = self._new_owner()
+        try:
+            intruder.open()
+        except (AppendLostError, ConcurrentAppendError):
+            return
+        self._intruder = intruder
+
+    def _give_way(self) -> None:
+        """
+        Whoever was faster has the run, and all that is called from now on.
+
+        Raises:
+            ConcurrentAppendError: nobody was: the journal refuses what it should take.
+        """
+        intruder, intruded = self._intruder, self._intruded
+        self._intruded, self._intruder = False, None
+        if not intruded:
+            raise  # noqa: PLE0704 - from where it is handled
+        self._doubt_all()
+        if intruder is None:
+            self.restart()
+        else:
+            self.owner = intruder
 
     def _ring(self) -> None:
         self._doubt_all()
@@ -363,9 +399,9 @@ class Simulation:
             self.log.doubt(path, answered=waited)
         self.owner.settle(invoke.leg, value, error)
 
-    def answer_later(self, invoke: Invoke, value: Any, error: BaseException | None) -> None:
+    def answer_later(self, invoke: Invoke, later: Later) -> None:
         """Let whatever else is in flight or due come before this answer."""
-        self._slow.append((invoke, value, error))
+        self._slow.append((invoke, later))
         if not self.owner.calls and any(key[0] != "deadline" for key in self.owner.timers):
             self._ring()
 

@@ -163,11 +163,22 @@ class Loop:
             self._runner = asyncio.Runner()
         return self._runner.run(_await(value))
 
+    def begin(self, value: Awaitable[Any]) -> asyncio.Future[Any]:
+        """Run to where it waits for the first time; it goes on whenever the loop runs."""
+        begun: asyncio.Future[Any] = self.wait_for(_begun(value))
+        return begun
+
     def close(self) -> None:
         """End the loop, if there was one."""
         if self._runner is not None:
             self._runner.close()
             self._runner = None
+
+
+async def _begun(value: Awaitable[Any]) -> asyncio.Future[Any]:
+    future = asyncio.ensure_future(value)
+    await asyncio.sleep(0)
+    return future
 
 
 async def _await(value: Awaitable[Any]) -> Any:
