@@ -6,7 +6,6 @@ import random
 from contextlib import closing, suppress
 from typing import Any
 
-import psycopg
 import pytest
 
 from saga_fsm import GUARDED, Saga, Status, step
@@ -17,10 +16,14 @@ from saga_fsm.testing import explore_faults, replay
 from saga_fsm.testing.worlds import killed, snapshot_of
 from saga_fsm.testing.worlds import postgres as postgres_world
 from saga_fsm.testing.worlds import sqlite as sqlite_world
-from saga_fsm.testing.worlds._psycopg_connection import KeptConnection
+from tests.postgres import HINT
 from tests.sql_shops import SAGA, SCHEMA, Forgetful, SqlShop
 
 
+psycopg = pytest.importorskip("psycopg", reason=HINT)
+KeptConnection: Any = pytest.importorskip(
+    "saga_fsm.testing.worlds._psycopg_connection", reason=HINT
+).KeptConnection
 ALL = ["seen", "effect", "till"]
 
 
