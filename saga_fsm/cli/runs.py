@@ -336,7 +336,8 @@ def _say(  # noqa: PLR0913, PLR0917 - the parts of a word
         answer = store.answer(number)
     if answer is None:
         click.echo(f"stored: {word} for {run_id}")
-        click.echo("nobody has acted on it yet; an orchestrator that has the saga will", err=True)
+        told = "nobody has acted on it yet; an orchestrator that has the saga will, or refuses it:"
+        click.echo(f"{told} `saga-fsm runs show {run_id}` tells", err=True)
         return 0
     if answer == "yes":
         run = _found(store, run_id)
