@@ -176,6 +176,40 @@ class Laws:
         assert relay.drain(timeout=20) == 3
         assert (broker.of("a"), broker.of("b")) == ([0, 1, 2], [0, 2])
 
+    def test_what_cannot_be_decoded_is_parked_and_stops_no_other(self, outbox, place) -> None:
+        """A row that somebody has spoilt fails by itself, and is shown as it stands."""
+        self.emit(outbox, place, "bad", 1, 2)
+        self.emit(outbox, place, "good", 1)
+
+        def decode(text: str) -> Any:
+            if text == "1" and bad:
+                raise ValueError("no JSON")
+            return int(text)
+
+        bad = [True]
+        spoilt = attrs.evolve(outbox, decode=decode)
+        broker = Broker()
+        assert Relay(spoilt, broker, retry=SOON, batch=2).drain(timeout=20) == 0
+        assert [one.message.payload for one in spoilt.parked()] == ["1", "1"]
+        assert spoilt.parked()[0].error == "ValueError: no JSON"
+        bad.clear()
+        for one in spoilt.parked():
+            assert spoilt.requeue(one.message.id)
+        relay = Relay(spoilt, broker)
+        relay.close()
+        assert relay.drain(timeout=20) == 3
+
+    def test_ids_tell_their_parts_apart(self, outbox, place) -> None:
+        """Whatever the key, the topic and the name are made of."""
+        with place.open() as connection:
+            ids = {
+                outbox.emit(connection, "a", "t#x", 1),
+                outbox.emit(connection, "a#t", "x", 1),
+                outbox.emit(connection, "a", "t", 1, name="x"),
+                outbox.emit(connection, "a", "t%23x", 1),
+            }
+        assert len(ids) == outbox.waiting() == 4
+
     def test_two_relays_share_the_work_and_keep_the_order(self, outbox, place) -> None:
         """Each message at least once; of each stream in order."""
         for number in range(20):
@@ -355,7 +389,7 @@ class _Severed:
     def __init__(self, outbox: Outbox[Any]) -> None:
         self._outbox = outbox
         self._dead = False
-        self.read = outbox.read
+        self.decode = outbox.decode
 
     def transact(self, steps: Any) -> Any:
         """Reach the database once, for the lease."""

@@ -68,10 +68,18 @@ class Parked:
 
 @attrs.frozen
 class Leased:
-    """A row that a relay may send now."""
+    """
+    A row that a relay may send now.
+
+    Args:
+        number: of the row.
+        message: what it says.
+        flaw: why its payload cannot be decoded, which is then the text as it stands.
+    """
 
     number: int
     message: Message
+    flaw: Exception | None = None
 
 
 @attrs.frozen
@@ -124,8 +132,13 @@ def written(  # noqa: PLR0913 - the parts of a message
             remedy="Put what is no text into the payload.",
             key=key,
         )
-    identity = f"{key}#{topic}#{name}" if name else f"{key}#{topic}"
+    identity = "#".join(map(_plain, (key, topic, name) if name else (key, topic)))
     return Draft(identity, topic, of_run if stream is None else stream, text, json.dumps(told))
+
+
+def _plain(part: str) -> str:
+    """A part of an id, in which nothing reads like the border to the next."""
+    return part.replace("%", "%25").replace("#", "%23")
 
 
 def emit(draft: Draft) -> Steps[str]:
@@ -143,7 +156,7 @@ def emit(draft: Draft) -> Steps[str]:
 
 
 def lease(
-    owner: str, most: int, seconds: float, read: Callable[[Any], Message]
+    owner: str, most: int, seconds: float, decode: Callable[[str], Any]
 ) -> Steps[list[Leased]]:
     """Have rows to send, in order, for so long."""
     database = yield lambda store: store.database
@@ -152,7 +165,7 @@ def lease(
     if not (yield lambda store: store.execute("lease", owner=owner, most=most, seconds=seconds)):
         return []
     rows = yield lambda store: store.rows("leased", owner=owner)
-    return [Leased(int(row[0]), read(row)) for row in rows]
+    return [_read(row, decode) for row in rows]
 
 
 def failed(owner: str, number: int, error: str, wait: float | None) -> Steps[int]:
@@ -162,18 +175,24 @@ def failed(owner: str, number: int, error: str, wait: float | None) -> Steps[int
     return (yield lambda store: store.execute("failed", **facts))  # type: ignore[no-any-return]
 
 
-def parked(read: Callable[[Any], Message]) -> Steps[list[Parked]]:
+def parked(decode: Callable[[str], Any]) -> Steps[list[Parked]]:
     """All that was set aside."""
     rows = yield lambda store: store.rows("parked")
-    return [Parked(read(row), str(row[8])) for row in rows]
+    return [Parked(_read(row, decode).message, str(row[8])) for row in rows]
 
 
-def message_of(row: Any, decode: Callable[[str], Any]) -> Message:
-    """Read a row; its attempt is the next one."""
-    _, identity, topic, stream, payload, headers, emitted, attempts = tuple(row)[:8]
+def _read(row: Any, decode: Callable[[str], Any]) -> Leased:
+    """Read a row; its attempt is the next one. What cannot be decoded stops no other."""
+    number, identity, topic, stream, text, headers, emitted, attempts = tuple(row)[:8]
+    flaw: Exception | None = None
+    try:
+        payload = decode(text)
+    except Exception as error:  # noqa: BLE001 - the user's own
+        payload, flaw = text, error
     at = datetime.fromtimestamp(float(emitted), UTC)
     told = json.loads(headers)
-    return Message(identity, topic, decode(payload), stream, told, at, int(attempts) + 1)
+    message = Message(identity, topic, payload, stream, told, at, int(attempts) + 1)
+    return Leased(int(number), message, flaw)
 
 
 def create(table: str) -> Steps[None]:

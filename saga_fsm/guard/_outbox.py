@@ -15,7 +15,7 @@ from saga_fsm.guard import _messages, _steps
 from saga_fsm.guard._async import AsyncGuard
 from saga_fsm.guard._async import store_of as async_store_of
 from saga_fsm.guard._guard import Guard, check_begin, check_settings, seconds_of, store_of
-from saga_fsm.guard._messages import Message, Parked
+from saga_fsm.guard._messages import Parked
 from saga_fsm.guard._rows import Steps, carry, carry_async
 from saga_fsm.guard._stores import missing
 
@@ -34,10 +34,6 @@ class _Written:
     table: str
     encode: Callable[[Any], str]
     decode: Callable[[str], Any]
-
-    def read(self, row: Any) -> Message:
-        """Read one row of the table."""
-        return _messages.message_of(row, self.decode)
 
     def _draft(  # noqa: PLR0913, PLR0917 - the parts of a message
         self,
@@ -142,8 +138,8 @@ class Outbox(_Written, Generic[C]):
         """
         Write a message in the transaction that is open on a connection; its id.
 
-        Emitted again under the same id it is the same message. The id is made of the step's key,
-        the topic and ``name``.
+        Emitted again under the same id it is the same message, and one row. The id is made of the
+        step's key, the topic and ``name``: a step that emits two messages of one topic names them.
 
         Args:
             connection: of the participant's database, in the transaction of the effect.
@@ -151,7 +147,8 @@ class Outbox(_Written, Generic[C]):
             topic: what it is about.
             payload: plain JSON, or what ``encode`` takes.
             name: tells several messages of one step and topic apart.
-            stream: messages of one stream are sent in order; default the run's id.
+            stream: messages of one stream are sent in order; default the run's id. Two transactions
+                that overlap have no order, on Postgres, whichever emitted first.
             headers: short texts beside the payload.
 
         Raises:
@@ -179,7 +176,7 @@ class Outbox(_Written, Generic[C]):
 
     def parked(self) -> list[Parked]:
         """Messages that were set aside; what is behind each in its stream waits."""
-        return self.transact(_messages.parked(self.read))
+        return self.transact(_messages.parked(self.decode))
 
     def requeue(self, message_id: str) -> bool:
         """Try a parked message again; False when none of this id is parked."""
@@ -258,7 +255,7 @@ class AsyncOutbox(_Written, Generic[C]):
 
     async def parked(self) -> list[Parked]:
         """As ``Outbox.parked``."""
-        return await self.transact(_messages.parked(self.read))
+        return await self.transact(_messages.parked(self.decode))
 
     async def requeue(self, message_id: str) -> bool:
         """As ``Outbox.requeue``."""

@@ -89,6 +89,13 @@ class _Batch:
         yield lambda store: store.execute("give_back", owner=owner)
 
 
+def _sound(row: Leased) -> Message:
+    """The message of a row; one that cannot be decoded is a failed attempt."""
+    if row.flaw is not None:
+        raise row.flaw
+    return row.message
+
+
 def _sent(facts: dict[str, Any], store: Any) -> Any:
     return store.execute("sent", **facts)
 
@@ -132,7 +139,7 @@ class _Settings:
         self.failed = 0
 
     def _wanted(self) -> Steps[list[Leased]]:
-        return _messages.lease(self.owner, self._batch, self._lease, self._outbox.read)
+        return _messages.lease(self.owner, self._batch, self._lease, self._outbox.decode)
 
     def _counted(self, batch: _Batch) -> int:
         self.sent += batch.sent
@@ -186,7 +193,7 @@ class Relay(_Settings):
                     self._outbox.transact(_renewed(self.owner, self._lease))
                     began = time.monotonic()
                 try:
-                    self._publish(row.message)
+                    self._publish(_sound(row))
                 except Exception as error:  # noqa: BLE001 - whatever the broker's client raises
                     self._outbox.transact(batch.broken(row, error))
                 else:
@@ -236,6 +243,7 @@ class Relay(_Settings):
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        self._closing = False
 
     def _work(self) -> None:
         while not self._closing:
@@ -285,7 +293,7 @@ class AsyncRelay(_Settings):
                     await self._outbox.transact(_renewed(self.owner, self._lease))
                     began = time.monotonic()
                 try:
-                    await self._publish(row.message)
+                    await self._publish(_sound(row))
                 except Exception as error:  # noqa: BLE001 - whatever the broker's client raises
                     await self._outbox.transact(batch.broken(row, error))
                 else:
@@ -326,6 +334,7 @@ class AsyncRelay(_Settings):
         if self._task is not None:
             await self._task
             self._task = None
+        self._closing = False
 
     async def _work(self) -> None:
         while not self._closing:

@@ -221,5 +221,6 @@ def missing(error: BaseException, table: str) -> GuardError | None:
         return None
     return GuardError(
         message=f"there is no table '{table}' in this database",
-        remedy="Make it once: create_table(), or what schema(...) gives in a migration.",
+        remedy="Make it once: create_table(); or in a migration what schema(...), or for an outbox "
+        "outbox_schema(...), gives.",
     )

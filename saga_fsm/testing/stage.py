@@ -137,6 +137,7 @@ class Watch(Protocol):
             number: how often the run was here before.
             look: gives all of the place, which most do not want to know.
         """
+        ...
 
 
 class Owner(Shell):

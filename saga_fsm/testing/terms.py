@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, Literal, TypeAlias
@@ -99,7 +99,7 @@ def terms() -> Terms:
 
 
 @contextmanager
-def agreed(wanted: Terms) -> Iterator[None]:
+def agreed(wanted: Terms) -> Generator[None]:
     """Ask this of the tests that are called within."""
     token = _TERMS.set(wanted)
     try:

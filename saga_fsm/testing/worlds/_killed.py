@@ -206,7 +206,8 @@ class _Run:
     def shell(self, *, mortal: bool = True) -> tuple[ThreadShell, Stage, Any]:
         """An owner of the run; a mortal one suffers what the plan says."""
         world = self.world() if self.world is not None else None
-        stage = Stage.of(self.saga(world) if callable(self.saga) else self.saga)
+        made: Any = self.saga(world) if callable(self.saga) else self.saga
+        stage = Stage.of(made)
         journal = self.journal()
         driver = driver_of(
             stage.saga,

@@ -59,7 +59,8 @@ class _Cursor(psycopg.Cursor[Any]):
         connection: Any = self.connection
         if isinstance(query, str) and not connection.heard(kind_of(query)[0]):
             return self
-        return super().execute(query, params, **options)
+        text: Any = query
+        return super().execute(text, params, **options)
 
     @override
     def executemany(self, *args: Any, **options: Any) -> None:

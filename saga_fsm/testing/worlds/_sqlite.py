@@ -63,7 +63,7 @@ class _SqliteWorlds(Worlds[W]):
         self._schema = schema
         self._give = give
         self._ignore = frozenset(ignore)
-        self._options = {"check_same_thread": False, **options}
+        self._options: dict[str, Any] = {"check_same_thread": False, **options}
         self._engine: Any = None
         self.connection: Any = None
         self.path = ":memory:"

@@ -23,7 +23,7 @@ __all__ = ["KeptConnection"]
 
 
 class _Cursor(sqlite3.Cursor):
-    connection: KeptConnection
+    connection: KeptConnection  # pyright: ignore[reportIncompatibleMethodOverride] - as it is made
 
     @override
     def execute(self, sql: str, parameters: Any = (), /) -> Self:
@@ -166,7 +166,7 @@ class KeptConnection(sqlite3.Connection):
     def in_transaction(self) -> bool:
         return self._in_transaction
 
-    @property
+    @property  # pyright: ignore[reportIncompatibleVariableOverride] - it is watched here
     @override
     def isolation_level(self) -> Any:
         return self._level
