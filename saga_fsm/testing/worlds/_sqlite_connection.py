@@ -166,13 +166,13 @@ class KeptConnection(sqlite3.Connection):
     def in_transaction(self) -> bool:
         return self._in_transaction
 
-    @property  # pyright: ignore[reportIncompatibleVariableOverride] - it is watched here
+    @property
     @override
     def isolation_level(self) -> Any:
         return self._level
 
     @isolation_level.setter
-    def isolation_level(self, level: Any) -> None:
+    def isolation_level(self, level: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         if level is None:
             self.commit()
         self._level = level
