@@ -14,6 +14,7 @@ Every exception of the library, split by whose fault it is.
     ├─ StateSpaceLimitError             the flattened machine is over the limit asked for
     ├─ RunConflictError                 the run id exists with another saga or input
     ├─ UnknownRunError (LookupError)    no run has this id
+    ├─ NobodyAnswersError               a run waits for answers that nobody can give here
     ├─ RunningLoopError                 `run` inside an event loop
     ├─ MissingExtraError                an optional dependency is not installed
     ├─ DrawingEngineError               nothing here can turn DOT into a picture

@@ -146,7 +146,7 @@ class Laws:
             self.emit(outbox, place, "r1", number)
             self.emit(outbox, place, "r2", number)
         broker = Broker(refuse)
-        retry = Retry(attempts=9, wait_initial=0.01, wait_max=0.02)
+        retry = Retry(attempts=9, wait_initial=0.25, wait_max=0.25)
         relay = Relay(outbox, broker, retry=retry, batch=4)
         assert relay.drain(timeout=20) == 12
         assert broker.of("r1") == broker.of("r2") == list(range(6))
@@ -161,8 +161,8 @@ class Laws:
         broker = Broker(lambda one: poison[0] and one.payload == 1 and one.stream != "good")
         for run in ("a", "b", "good"):
             self.emit(outbox, place, run, 0, 1, 2)
-        relay = Relay(outbox, broker, retry=SOON)
-        relay.drain(timeout=20)
+        relay = Relay(outbox, broker, retry=SOON, batch=2)
+        relay.drain(timeout=10)
         assert broker.of("good") == [0, 1, 2]
         assert broker.of("a") == broker.of("b") == [0]
         assert [one.message.id for one in outbox.parked()] == ["a/charge#t#1", "b/charge#t#1"]

@@ -56,7 +56,7 @@ class EffectLog:
         self._layout = layout
         self._marks: dict[str, int] = {}
         self._doubtful: set[str] = set()
-        self._open: set[str] = set()
+        self._ordered: set[str] = set()
         self._refused: set[str] = set()
         self._denied: set[str] = set()
         self._undoings: set[str] = set()
@@ -88,33 +88,19 @@ class EffectLog:
         if error is None:
             self._mark(what, path)
 
-    def doubt(self, path: str, *, answered: bool = False) -> None:
-        """
-        Note that whoever called an action cannot know for sure that it did not land.
-
-        Args:
-            path: the step's.
-            answered: that is what its caller has been told, and it has to act on it.
-        """
+    def doubt(self, path: str) -> None:
+        """Note that whoever called an action cannot know for sure that it did not land."""
         self._doubtful.add(path)
-        if answered:
-            self._open.add(path)
 
-    def left_in_doubt(self) -> list[str]:
-        """Steps that may have landed for all that their caller knows, and were never undone."""
-        asked = self._undoings | self._denied
-        return [
-            path
-            for path in self._layout.steps
-            if path in self._open
-            and path not in asked
-            and not any(path.startswith(f"{whole}/") for whole in self._undoings)
-        ]
+    def asked_about(self, path: str) -> bool:
+        """Whether a doubt was ended: by an undo, the whole's, a query's no, or an operator."""
+        asked = self._undoings | self._denied | self._ordered
+        return path in asked or any(path.startswith(f"{one}/") for one in self._undoings)
 
     def ordered(self, path: str) -> None:
         """An operator has decided about a step: what was believed of it is his now."""
         self._denied.discard(path)
-        self._open.discard(path)
+        self._ordered.add(path)
 
     def doubtful(self, path: str) -> bool:
         """Whether there is a reason to undo a step: it has landed, or somebody cannot know."""

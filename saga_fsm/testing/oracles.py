@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from saga_fsm.definition import Kind
+from saga_fsm.definition.layout import Layout
 from saga_fsm.machine import Status
 from saga_fsm.runner.facts import ENDS
 from saga_fsm.runner.outcome import Outcome
@@ -96,8 +97,8 @@ def _effects(simulation: Simulation, outcome: Outcome[Any]) -> Iterator[str]:
         elif state[path] != "done" and not told:
             yield f"{outcome.status.value}, and the effect of {path} was left behind"
     if outcome.status is Status.COMPENSATED:
-        for path in log.left_in_doubt():
-            if layout.steps[path].kind is Kind.COMPENSATABLE:
+        for path in dict.fromkeys(_in_doubt(outcome, layout)):
+            if not log.asked_about(path):
                 yield f"compensated, and {path}, which may have landed, was never undone"
     if outcome.status is Status.COMPLETED:
         for path, placed in layout.steps.items():
@@ -106,6 +107,22 @@ def _effects(simulation: Simulation, outcome: Outcome[Any]) -> Iterator[str]:
                     yield f"completed, and {path} was undone"
                 elif not log.landed(path):
                     yield f"completed, and {path} never landed"
+
+
+def _in_doubt(outcome: Outcome[Any], layout: Layout) -> Iterator[str]:
+    """
+    Steps of which the journal says, at some time, that nobody knows whether they landed.
+
+    A rejection is sure only of a participant that remembers it: else a copy may land later.
+    """
+    for event in outcome.events:
+        kind, _, inside = event.partition("(")
+        path = inside.removesuffix(")")
+        placed = layout.steps.get(path)
+        if placed is not None and placed.kind is Kind.COMPENSATABLE:
+            unsure = kind == "rejected" and not placed.contract.sticky
+            if kind == "unknown" or unsure:
+                yield path
 
 
 def _words_broken(simulation: Simulation) -> Iterator[str]:

@@ -358,8 +358,11 @@ class Simulation:
         elif kind == "operator":
             words = self.words(site.removesuffix("/operator"))
         near = self._near(site)
+        # What is refused after a doubt is another story than what is refused at once.
+        unit = self.stage.unit(site)[0]
+        key = *self.key(), any(unit == path for path, _ in self.owner.driver.facts.doubted)
         return Visit(
-            site, number, kind, self.key(), near, company, landed, spoilable=spoilable, words=words
+            site, number, kind, key, near, company, landed, spoilable=spoilable, words=words
         )
 
     def _near(self, site: str) -> tuple[int, int, bool]:
@@ -394,9 +397,8 @@ class Simulation:
     def settle(self, invoke: Invoke, value: Any, error: BaseException | None) -> None:
         """Tell the owner how a call was answered; what that leaves open is noted."""
         kind, path, _ = invoke.leg
-        waited = invoke.leg in self.owner.driver.facts.flight
         if kind == "call" and error is not None and not self.participants.surely_not(path, error):
-            self.log.doubt(path, answered=waited)
+            self.log.doubt(path)
         self.owner.settle(invoke.leg, value, error)
 
     def answer_later(self, invoke: Invoke, later: Later) -> None:

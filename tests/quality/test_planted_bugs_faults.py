@@ -35,7 +35,7 @@ def planted(change: Any, *blocks: Any) -> Exploration:
     tampered = Machine(machine.name, machine.automata, [row for row in rows if row])
     # Machines are made once for a saga; the driver, the runs and the coverage all read this one.
     saga.__dict__["_machine"] = tampered
-    return explore_faults(saga, world=Shop, max_faults=0, max_runs=MOST_RUNS)
+    return explore_faults(saga, world=Shop, max_faults=0, max_runs=MOST_RUNS, max_failures=1)
 
 
 IN_ORDER = [what for what, (blocks, _) in PLANTED.items() if len(blocks) == len(BLOCKS)]
@@ -53,7 +53,7 @@ def test_a_bug_planted_in_the_table_is_found(what):
 def test_nothing_is_found_where_nothing_is_planted():
     """The same saga with its own table survives."""
     saga = Saga("right", *BLOCKS, contract=GUARDED)
-    assert explore_faults(saga, world=Shop, max_faults=0, max_runs=MOST_RUNS).ok
+    assert explore_faults(saga, world=Shop, max_faults=0, max_runs=MOST_RUNS, max_failures=1).ok
 
 
 def test_a_rejection_taken_as_unknown_is_found():
@@ -175,6 +175,6 @@ def test_a_bug_planted_in_the_engine_is_found(what, monkeypatch):
     """The search looks at what was really done, not at what the driver believes."""
     ENGINE[what](monkeypatch)
     saga = Saga("planted", *BLOCKS, contract=GUARDED)
-    result = explore_faults(saga, world=Shop, max_faults=0, max_runs=MOST_RUNS)
+    result = explore_faults(saga, world=Shop, max_faults=0, max_runs=MOST_RUNS, max_failures=1)
     assert not result.ok, what
     assert all(len(failure.plan) <= 3 for failure in result.failures), result

@@ -239,7 +239,7 @@ def test_a_safe_report_is_the_flow_and_says_safe() -> None:
 
 def test_what_cannot_be_drawn_is_refused() -> None:
     """The error names what there is."""
-    with pytest.raises(TypeError, match="Give a Saga, a Machine, a Path or a Report"):
+    with pytest.raises(TypeError, match="a Path, a Report or an Exploration"):
         draw(42)
     with pytest.raises(ValueError, match="there are flow, machine"):
         draw(order.saga, view="roles")
