@@ -100,6 +100,7 @@ class EffectLog:
     def ordered(self, path: str) -> None:
         """An operator has decided about a step: what was believed of it is his now."""
         self._denied.discard(path)
+        self._refused.discard(path)
         self._ordered.add(path)
 
     def doubtful(self, path: str) -> bool:
