@@ -20,7 +20,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import attrs
@@ -28,10 +27,9 @@ import attrs
 from saga_fsm.definition import Context
 from saga_fsm.guard._errors import GuardError
 from saga_fsm.guard._rows import Steps
-from saga_fsm.guard._sql import statements
 
 
-__all__ = ["Leased", "Message", "Parked", "create", "emit", "failed", "lease", "parked", "written"]
+__all__ = ["Leased", "Message", "Parked", "emit", "failed", "lease", "parked", "written"]
 
 
 @attrs.frozen
@@ -193,16 +191,3 @@ def _read(row: Any, decode: Callable[[str], Any]) -> Leased:
     told = json.loads(headers)
     message = Message(identity, topic, payload, stream, told, at, int(attempts) + 1)
     return Leased(int(number), message, flaw)
-
-
-def create(table: str) -> Steps[None]:
-    """Make the table, where there is none."""
-    database = yield lambda store: store.database
-    texts = statements(database, table)
-    schema = [text for text in texts["outbox"].split(";") if text.strip()]
-    for text in [texts["alone"], *schema] if "alone" in texts else schema:
-        yield partial(_run, text)
-
-
-def _run(text: str, store: Any) -> Any:
-    return store.run(text)

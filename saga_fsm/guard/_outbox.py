@@ -159,11 +159,14 @@ class Outbox(_Written, Generic[C]):
         try:
             return carry(steps, store_of(connection, self.table))
         except Exception as error:
-            raise missing(error, self.table) or error from error
+            known = missing(error, self.table)
+            if known is None:
+                raise
+            raise known from error
 
     def create_table(self) -> None:
         """Make the outbox's table, where there is none; several may do so at once."""
-        self.transact(_messages.create(self.table))
+        self.transact(_steps.create(self.table, "outbox"))
 
     def waiting(self) -> int:
         """How many messages are to be sent, those behind a parked one included."""
@@ -238,11 +241,14 @@ class AsyncOutbox(_Written, Generic[C]):
         try:
             return await carry_async(steps, async_store_of(connection, self.table))
         except Exception as error:
-            raise missing(error, self.table) or error from error
+            known = missing(error, self.table)
+            if known is None:
+                raise
+            raise known from error
 
     async def create_table(self) -> None:
         """As ``Outbox.create_table``."""
-        await self.transact(_messages.create(self.table))
+        await self.transact(_steps.create(self.table, "outbox"))
 
     async def waiting(self) -> int:
         """As ``Outbox.waiting``."""

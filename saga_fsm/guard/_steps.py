@@ -129,11 +129,11 @@ def required(steps: Steps[T]) -> Steps[T]:
     return (yield from steps)
 
 
-def create(table: str) -> Steps[None]:
-    """Make the table, where there is none."""
+def create(table: str, what: str = "schema") -> Steps[None]:
+    """Make the table, where there is none: the guard's, or the ``outbox``."""
     database = yield lambda store: store.database
     texts = statements(database, table)
-    schema = [text for text in texts["schema"].split(";") if text.strip()]
+    schema = [text for text in texts[what].split(";") if text.strip()]
     for text in [texts["alone"], *schema] if "alone" in texts else schema:
         yield partial(_run, text)
 

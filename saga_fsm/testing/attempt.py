@@ -39,11 +39,7 @@ def attempt(  # noqa: PLR0913 - keyword-only parts of one search
     with closing(Case.of(saga, world, input, consistent, answers)) as case:
         search = Search(case, runs, wanted.max_failures or 1, progress)
         try:
-            search.tour()
-            if most:
-                search.every_plan(most)
-            if most and search.complete:
-                search.deeper(wanted.deeper or 0, wanted.seed or 0)
+            search.whole(most=most, deeper=wanted.deeper or 0, seed=wanted.seed or 0)
         except KeyboardInterrupt as error:
             interrupt, search.complete = error, False
         return (None if search.coverage is None else search.result()), interrupt

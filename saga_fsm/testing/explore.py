@@ -87,9 +87,5 @@ def explore_faults(  # noqa: PLR0913 - keyword-only parts of one search
     """
     with closing(Case.of(saga, world, input, consistent, answers)) as case:
         search = Search(case, max_runs, max_failures, progress)
-        search.tour()
-        if max_faults:
-            search.every_plan(max_faults)
-        if max_faults and search.complete:
-            search.deeper(deeper, seed)
+        search.whole(most=max_faults, deeper=deeper, seed=seed)
         return search.result()

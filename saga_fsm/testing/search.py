@@ -70,6 +70,14 @@ class Search:
         self.saga: Any = case.saga
         self._done: set[frozenset[Injection]] = set()
 
+    def whole(self, *, most: int, deeper: int, seed: int) -> None:
+        """The tour; unless ``most`` is 0 every plan of so many faults, and the deeper ones."""
+        self.tour()
+        if most:
+            self.every_plan(most)
+        if most and self.complete:
+            self.deeper(deeper, seed)
+
     def tour(self) -> None:
         """
         Each fault at each place, once for each state of machine and participants.

@@ -281,8 +281,8 @@ class Simulation:
                 self.owner.open()
             except AppendLostError:
                 continue
-            except ConcurrentAppendError:
-                self._give_way()
+            except ConcurrentAppendError as error:
+                self._give_way(error)
             if not self._visit("recover", "recover"):
                 return
 
@@ -292,8 +292,8 @@ class Simulation:
             act()
         except (AppendLostError, InterruptedAgainError):
             self.restart()
-        except ConcurrentAppendError:
-            self._give_way()
+        except ConcurrentAppendError as error:
+            self._give_way(error)
         self._intruded, self._intruder = False, None
 
     def _intrude(self) -> None:
@@ -306,7 +306,7 @@ class Simulation:
             return
         self._intruder = intruder
 
-    def _give_way(self) -> None:
+    def _give_way(self, error: ConcurrentAppendError) -> None:
         """
         Whoever was faster has the run, and all that is called from now on.
 
@@ -316,7 +316,7 @@ class Simulation:
         intruder, intruded = self._intruder, self._intruded
         self._intruded, self._intruder = False, None
         if not intruded:
-            raise  # noqa: PLE0704 - from where it is handled
+            raise error
         self._doubt_all()
         if intruder is None:
             self.restart()
