@@ -30,7 +30,7 @@ import pytest
 
 HINT = (
     "needs Postgres: pip install -e '.[servers]', or Debian's postgresql "
-    "and pip install -e '.[postgres]'"
+    "and pip install -e '.[postgres]'; run as root, user nobody must be able to enter its folder"
 )
 _USER = "nobody"
 _READY = 60.0
@@ -226,9 +226,14 @@ def binaries() -> Path | None:
 
 
 def _runs(place: Path) -> bool:
-    """Whether it starts as the user that it will run as: a home may be closed to others."""
+    """Whether both start as the user that they will run as: a home may be closed to others."""
+    # A folder closed to that user is told by `initdb`, which needs a library beside it.
+    return all(_starts(place / program) for program in ("postgres", "initdb"))
+
+
+def _starts(program: Path) -> bool:
     try:
-        command = [*_lowered(), str(place / "postgres"), "--version"]
+        command = [*_lowered(), str(program), "--version"]
         done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own
     except OSError:
         return False
