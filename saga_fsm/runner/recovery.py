@@ -17,6 +17,10 @@ from saga_fsm.runner.facts import ENDS, KINDS, Facts
 
 Recoveries: TypeAlias = Counter[tuple[str, str]]
 
+# By which event which calls end.
+_ENDED = {
+    event: [kind for kind in ENDS if event in ENDS[kind]] for event in set().union(*ENDS.values())
+}
 _POISONOUS = 3  # at this recovery an open call counts as unknown: it may be what kills its owners
 
 
@@ -36,9 +40,9 @@ def fold(facts: Facts, entries: Iterable[Entry]) -> Recoveries:
             _same(facts, entry.data)
         event = facts.machine.read(entry.event)
         path = event.target
-        for kind, ends in ENDS.items():
+        for kind in _ENDED.get(event.kind, ()):
             leg = facts.latest(kind, path)
-            if event.kind in ends and facts.flight.pop(leg, None) is not None:
+            if facts.flight.pop(leg, None) is not None:
                 recoveries.pop((kind, path), None)
                 facts.unmade.discard((kind, path))
                 facts.pending.pop(path, None)

@@ -177,13 +177,16 @@ class _Told:
         self.further: list[Visit] = []
         self._sites = {one.site for one in plan}
         self._left = len(plan)
-        self.whole: Callable[[], Hashable | None] = lambda: None
+        self.whole: Callable[[], Hashable | None] | None = None
 
     def __call__(self, site: str, number: int, look: Callable[[], Visit]) -> Sequence[Fault]:
         wanted = self.plan.at(site, number) if site in self._sites else ()
         if not wanted:
             if not self._left:
-                self.further.append(attrs.evolve(look(), whole=self.whole()))
+                whole = self.whole
+                self.further.append(
+                    look() if whole is None else attrs.evolve(look(), whole=whole())
+                )
             return ()
         visit = look()
         true = [one for one in wanted if honest(one.fault, visit)]

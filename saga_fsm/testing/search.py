@@ -24,6 +24,7 @@ from saga_fsm.definition import Kind
 from saga_fsm.definition.layout import lay_out
 from saga_fsm.testing.case import Case, Ran, further, longer
 from saga_fsm.testing.coverage import RowCoverage, untakable
+from saga_fsm.testing.fitting import fitting
 from saga_fsm.testing.plan import FaultPlan, Injection
 from saga_fsm.testing.results import Exploration, Failure
 from saga_fsm.testing.shrinking import shrunk
@@ -85,6 +86,7 @@ class Search:
         A fault that is new to the site goes before one that is new to the state only: where the
         states are too many for ``max_runs``, the rows have been taken by then.
         """
+        places: set[Hashable] = set()
         seen: set[tuple[Any, ...]] = set()
         first, later = deque([FaultPlan()]), deque[FaultPlan]()
         while first or later:
@@ -96,18 +98,22 @@ class Search:
             if self._enough():
                 self.complete = False
                 return
-            for more in further(ran):
-                visit, fault, each = more
-                edge = (visit.site, fault, each)
-                # What lasts meets all the states after it anyway.
-                if ((visit.near if each else visit.key), *edge) in seen:
+            for visit in ran.further:
+                # Most places are ones at which all has been tried: they are passed at one look.
+                if visit.place in places:
                     continue
-                queue = later if (visit.near, *edge) in seen else first
-                # More than can be run need not be remembered.
-                if queue is first or len(later) < self.max_runs:
-                    queue.append(longer(plan, more))
-                seen.add((visit.key, *edge))
-                seen.add((visit.near, *edge))
+                places.add(visit.place)
+                for fault, each in fitting(visit, ran.stage):
+                    edge = (visit.site, fault, each)
+                    # What lasts meets all the states after it anyway.
+                    if ((visit.near if each else visit.key), *edge) in seen:
+                        continue
+                    queue = later if (visit.near, *edge) in seen else first
+                    # More than can be run need not be remembered.
+                    if queue is first or len(later) < self.max_runs:
+                        queue.append(longer(plan, (visit, fault, each)))
+                    seen.add((visit.key, *edge))
+                    seen.add((visit.near, *edge))
 
     def every_plan(self, most: int) -> None:
         """All plans of at most so many faults, whatever the tour has left out as equal."""

@@ -124,6 +124,12 @@ class Visit:
     meanwhile: Fault | None = None
     whole: Hashable | None = None
 
+    @property
+    def place(self) -> Hashable:
+        """With an equal one the same faults fit, and lead to the same."""
+        fits = self.number == 0, self.company, self.landed, self.spoilable, self.words
+        return self.site, self.key, self.meanwhile, fits
+
 
 class Watch(Protocol):
     """Asked at each place where something may go wrong; what it answers goes wrong."""
