@@ -7,6 +7,7 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from types import FunctionType
 from typing import Any
 
 
@@ -15,9 +16,9 @@ Tell = Callable[[Any, BaseException | None], None]
 
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether a call gives a coroutine: a function, a partial of one, or an async ``__call__``."""
-    # Most are plain functions, and say so at once.
-    if getattr(getattr(function, "__code__", None), "co_flags", 0) & inspect.CO_COROUTINE:
-        return True
+    # Most are plain functions with nothing noted on them, and say so at once.
+    if isinstance(function, FunctionType) and not function.__dict__:
+        return bool(function.__code__.co_flags & inspect.CO_COROUTINE)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - not asked whether, but how, it is called
     )
