@@ -14,8 +14,10 @@ from saga_fsm.cli.target import load, load_named
 
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from saga_fsm.machine import Move, State
-    from saga_fsm.ports import Store
+    from saga_fsm.ports import Entry, Store
     from saga_fsm.runner import Outcome
 
 _SCHEMA = 1
@@ -69,7 +71,14 @@ def _in_memory(
 
     observer = _told if told else None
     try:
-        return run_saga(saga, value, services=world, run_id=run_id, observer=observer)
+        return run_saga(
+            saga,
+            value,
+            services=world,
+            run_id=run_id,
+            observer=observer,
+            journal=_Waits(saga),
+        )
     except NobodyAnswersError as error:
         steps = ", ".join(f"'{step}'" for step in error.waiting)
         click.echo(f"the run waits for {steps}, and nobody can answer it here", err=True)
@@ -105,6 +114,36 @@ def _kept(  # noqa: PLR0913 - the facts of a run
         command = f"saga-fsm runs deliver {quote(name)} {quote(step)} JSON --journal {quote(url)}"
         click.echo(f"  Answer with `{command}`, then run it again with --id {name}.", err=True)
     return None
+
+
+class _Waits:
+    """
+    A journal that keeps nothing, and says what a run waits for that has a time to wait.
+
+    A run that waits for an answer without end is told by an error.
+    """
+
+    def __init__(self, saga: Any) -> None:
+        from saga_fsm.definition.layout import lay_out
+
+        self._steps = lay_out(saga).steps
+
+    def read(self, _run_id: str) -> tuple[Entry, ...]:
+        """Nothing was kept."""
+        return ()
+
+    def append(self, _run_id: str, entries: Sequence[Entry], *, expected: int) -> int:
+        """Keep nothing."""
+        for entry in entries:
+            if entry.event.startswith("#pending("):
+                self._tell(entry.event.removeprefix("#pending(")[:-1])
+        return expected + len(entries)
+
+    def _tell(self, path: str) -> None:
+        timeout = self._steps[path].timeout
+        if timeout is not None:
+            told = f"the run waits for '{path}' for {timeout:g} s: nobody can answer it here"
+            click.echo(f"{told}; one that is kept (--journal URL) can be answered", err=True)
 
 
 def _unheard(store: Store, run_id: str) -> bool:

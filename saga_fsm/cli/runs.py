@@ -18,13 +18,14 @@ from saga_fsm.cli.target import load, load_named
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from saga_fsm.machine import Machine
+    from saga_fsm.machine import Machine, Status
     from saga_fsm.ports import Entry, Run, Store, Word
     from saga_fsm.runner import Orchestrator
 
 _SCHEMA = 1
 _STATUSES = ["new", "running", "compensating", "completed", "compensated", "stuck"]
 _LOOK = 0.05  # seconds between two looks for an answer
+_MANY = 1_000  # runs that are looked at for what somebody may have meant
 _DRAIN = 0.3  # seconds between two looks at what is left
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -80,6 +81,10 @@ def list_(  # noqa: PLR0913 - one option a filter
         click.echo("\n".join(_line(run) for run in found) or "no runs")
     if not found and saga is not None and not store.list_runs(saga=saga, limit=1):
         click.echo(f"there is no run of a saga '{saga}' in this journal", err=True)
+    elif not found and waiting is not None and not store.list_runs(waiting=waiting, limit=1):
+        waits = {step for run in store.list_runs(limit=_MANY) for step in run.waiting}
+        others = ", ".join(f"'{step}'" for step in sorted(waits)) or "no step"
+        click.echo(f"no run waits for a step '{waiting}'; others wait for {others}", err=True)
     return 0
 
 
@@ -172,7 +177,7 @@ def cancel(*, run_id: str, url: str, by: str | None, note: str, wait: float) -> 
 @runs.command()
 @click.argument("run_id")
 @click.argument("step")
-@click.argument("result", required=False, metavar="[JSON]")
+@click.argument("result", metavar="JSON")
 @option
 @_by
 @_note
@@ -181,20 +186,19 @@ def deliver(  # noqa: PLR0913 - one option a fact
     *,
     run_id: str,
     step: str,
-    result: str | None,
+    result: str,
     url: str,
     by: str | None,
     note: str,
     wait: float,
 ) -> int:
-    """Give the answer of a pending STEP, as JSON."""
-    if result is not None:
-        try:
-            json.loads(result)
-        except json.JSONDecodeError as error:
-            message = f"the result is not JSON: {error}. Quote it, as in '{{\"ok\": true}}'."
-            raise click.UsageError(message) from error
-    return _say(url, run_id, f"deliver({step})", result, by, note, wait)
+    """Give the answer of a pending STEP, as JSON: null where it answers nothing."""
+    try:
+        nothing = json.loads(result) is None
+    except json.JSONDecodeError as error:
+        message = f"the result is not JSON: {error}. Quote it, as in '{{\"ok\": true}}'."
+        raise click.UsageError(message) from error
+    return _say(url, run_id, f"deliver({step})", None if nothing else result, by, note, wait)
 
 
 @runs.command()
@@ -239,9 +243,10 @@ def recover(
 
     TARGETS are their sagas, each module:name or file.py:name. What an owner has that is gone is
     taken up when its lease ends. Runs that wait for an answer are left waiting. The status is 4
-    with a stuck run, 1 with one that was compensated or is still in flight.
+    with a stuck run, also one from before, 1 with one that was compensated or is still in flight.
     """
     from saga_fsm.compiler import compile_saga
+    from saga_fsm.machine import Status
     from saga_fsm.runner import Orchestrator
 
     rested: list[Run] = []
@@ -255,11 +260,19 @@ def recover(
             click.echo(f"waits: {one}", err=True)
     statuses = Counter({run.run_id: run.status.value for run in rested}.values())
     tally = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
-    told = {"schema": _SCHEMA, "rested": dict(statuses), "left": [run.run_id for run in left]}
+    stuck = _standing(store, list(machines), Status.STUCK)
+    told = {
+        "schema": _SCHEMA,
+        "rested": dict(statuses),
+        "left": [run.run_id for run in left],
+        "stuck": [run.run_id for run in stuck],
+    }
     click.echo(json.dumps(told) if as_json else tally or "no run has come to rest")
     for run in left:
         click.echo(_left(run), err=True)
-    return 4 if statuses["stuck"] else 1 if statuses["compensated"] or left else 0
+    for run in stuck:
+        click.echo(f"{run.run_id} is stuck: `saga-fsm runs show {run.run_id}`", err=True)
+    return 4 if stuck else 1 if statuses["compensated"] or left else 0
 
 
 def _carried(
@@ -303,11 +316,14 @@ def prune(*, url: str, age: str, saga: str | None) -> int:
 def _in_flight(store: Store, sagas: list[str]) -> list[Run]:
     from saga_fsm.machine import Status
 
-    flying = (Status.NEW, Status.RUNNING, Status.COMPENSATING)
+    return _standing(store, sagas, Status.NEW, Status.RUNNING, Status.COMPENSATING)
+
+
+def _standing(store: Store, sagas: list[str], *statuses: Status) -> list[Run]:
     return [
         run
         for name in sagas
-        for one in flying
+        for one in statuses
         for run in store.list_runs(saga=name, status=one, limit=None)
     ]
 

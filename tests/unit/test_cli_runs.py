@@ -37,6 +37,7 @@ done = Saga("done", step(act, compensate=undo), pivot(act, name="p"), contract=G
 asked = Saga("asked", step(act, compensate=undo), step(ask, compensate=undo), contract=GUARDED)
 stuck = Saga("stuck", step(act, compensate=fragile, compensation_retry=Retry(attempts=1)),
              pivot(refuse), contract=GUARDED)
+hurried = Saga("hurried", step(ask, compensate=undo, timeout=0.1), contract=GUARDED)
 typed = Saga("typed", step(act, compensate=undo), input=int, contract=GUARDED)
 other = Saga("done", step(act, compensate=undo), contract=GUARDED)
 """
@@ -111,6 +112,33 @@ def test_a_stuck_run_is_ended_from_outside(call, place: Path) -> None:
         0,
         "stuck: 1 runs follow the machine, 0 do not\n",
     )
+
+
+def test_a_run_that_was_stuck_before_is_told_at_each_recovery(call) -> None:
+    """Status 4 as long as somebody owes something, whoever's call it got stuck in."""
+    assert call("run", "{f}:stuck", "--journal", "{j}", "--id", "r")[0] == 4
+    recover = ("runs", "recover", "{f}:stuck", "{f}:done", "--journal", "{j}")
+    status, out, err = call(*recover)
+    assert (status, out) == (4, "no run has come to rest\n")
+    assert "r is stuck: `saga-fsm runs show r`" in err
+    assert json.loads(call(*recover, "--json")[1])["stuck"] == ["r"]
+    # Another saga's trouble is not asked for.
+    assert call("runs", "recover", "{f}:done", "--journal", "{j}")[0] == 0
+
+
+def test_a_step_that_no_run_waits_for_is_told(call) -> None:
+    """Beside those that runs wait for: a misspelt name looks like good news."""
+    call("run", "{f}:asked", "--journal", "{j}", "--id", "w")
+    status, out, err = call("runs", "list", "--journal", "{j}", "--waiting", "aks")
+    assert (status, out) == (0, "no runs\n")
+    assert err == "no run waits for a step 'aks'; others wait for 'ask'\n"
+
+
+def test_a_run_that_is_not_kept_says_what_it_waits_for(call) -> None:
+    """Until the step's time is up, which nobody can shorten."""
+    status, out, err = call("run", "{f}:hurried")
+    assert (status, out.count("unknown(ask)")) == (1, 1)
+    assert err.startswith("the run waits for 'ask' for 0.1 s: nobody can answer it here")
 
 
 def test_what_cannot_be_true_is_refused(call, place: Path) -> None:
@@ -238,7 +266,9 @@ def test_what_waits_is_refused_with_a_reason(call, place: Path) -> None:
 def test_nothing_is_taken_for_a_value_only_where_it_may_be(call) -> None:
     """No result and no input, where the annotations name a type, are refused and not stored."""
     call("run", "{f}:asked", "--journal", "{j}", "--id", "w")
-    assert call("runs", "deliver", "w", "ask", "--journal", "{j}", "--wait", "0")[0] == 0
+    status, _, err = call("runs", "deliver", "w", "ask", "--journal", "{j}", "--wait", "0")
+    assert (status, "Missing argument 'JSON'" in err) == (2, True)
+    assert call("runs", "deliver", "w", "ask", "null", "--journal", "{j}", "--wait", "0")[0] == 0
     call("run", "{f}:asked", "--journal", "{j}", "--id", "w")
     shown = call("runs", "show", "w", "--journal", "{j}")[1]
     assert "refused: the result of step 'ask' (dict) cannot be stored: it is None" in shown
@@ -255,7 +285,7 @@ def test_nothing_is_taken_for_a_value_only_where_it_may_be(call) -> None:
         ("show", "r"),
         ("retry", "r"),
         ("cancel", "r"),
-        ("deliver", "r", "ask"),
+        ("deliver", "r", "ask", "1"),
         ("reject", "r", "ask"),
         ("resolve", "r", "--step", "act", "--as", "done"),
         ("prune", "--older-than", "1d"),
@@ -281,7 +311,7 @@ def test_no_verb_writes_into_a_file_that_is_no_journal(call, place: Path, verb) 
         ("show", "nobody"),
         ("retry", "nobody"),
         ("cancel", "nobody"),
-        ("deliver", "nobody", "ask"),
+        ("deliver", "nobody", "ask", "1"),
         ("reject", "nobody", "ask"),
         ("resolve", "nobody", "--step", "act", "--as", "done"),
     ],
@@ -351,3 +381,33 @@ def test_a_kept_run_that_is_interrupted_goes_on_later(call, place: Path, hits: i
     (place / "mended").touch()
     status, out, _ = call("run", "{f}:slow", "--journal", "{j}", "--id", "r")
     assert (status, out.splitlines()[0]) == (0, "r: completed")
+
+
+@pytest.mark.parametrize("hits", [1, 2])
+def test_recover_that_is_interrupted_gives_its_runs_back(call, place: Path, hits: int) -> None:
+    """Status 130; whoever comes next need not wait for a lease, or once it has been cut short."""
+    source = place / "sagas_cli.py"
+    slow = "import time\ndef later(ctx):\n    (HERE / 'there').touch()\n"
+    slow += "    if not (HERE / 'mended').exists(): time.sleep(2)\n"
+    slow += 'slow = Saga("slow", step(later, compensate=undo), contract=GUARDED)\n'
+    source.write_text(SAGAS + slow)
+    journal = SqliteJournal(place / "s.db")
+    saga = load(f"{source}:slow")
+    with Orchestrator(saga, journal=journal, workers=0) as front:
+        front.start(saga, run_id="r")
+    url = f"sqlite:///{place / 's.db'}"
+    command = [sys.executable, "-m", "saga_fsm", "runs", "recover", f"{source}:slow"]
+    child = subprocess.Popen([*command, "--journal", url], stderr=subprocess.PIPE, text=True)  # noqa: S603 - our own
+    while not (place / "there").exists():
+        time.sleep(0.02)
+    for _ in range(hits):
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    _, err = child.communicate(timeout=30)
+    assert (child.returncode, "Traceback" in err) == (130, False)
+    run, _ = journal.find("r") or pytest.fail("the run is gone")
+    assert (run.status, run.owner) == (Status.COMPLETED if hits == 1 else run.status, "")
+    journal.close()
+    (place / "mended").touch()
+    assert call("runs", "recover", "{f}:slow", "--journal", "{j}")[0] == 0
+    assert call("run", "{f}:slow", "--journal", "{j}", "--id", "r")[0] == 0
