@@ -77,7 +77,8 @@ class Found(NamedTuple):
 
     Args:
         nodes: the limbs of each state, one state after another.
-        table: finds a state's number: that, and above it some bits of the hash.
+        table: finds a state's number: that, and above it some bits of the hash; empty where each
+            state has a place of its own.
         parents: the state that each was first reached from.
         ends: where in ``targets`` the moves of each state end.
         targets: where moves lead.
@@ -90,3 +91,19 @@ class Found(NamedTuple):
     ends: Ints
     targets: npt.NDArray[np.int32]
     hits: Ints
+
+
+class Dense(NamedTuple):
+    """
+    Each state's number, at a place of its own: where a core and a memory meet.
+
+    Args:
+        numbers: at each place the state's number, and one more; 0 where there is none; empty where
+            a hash table does it.
+        fields: limb, shift, mask and stride of each field of the memory.
+        points: how many places a core has.
+    """
+
+    numbers: npt.NDArray[np.int32]
+    fields: Ints
+    points: int

@@ -16,6 +16,7 @@ from saga_fsm.checker._cores import rarest, state_of
 from saga_fsm.checker._explicit import Levels
 from saga_fsm.checker._narrowed import narrowed
 from saga_fsm.checker._packed import Batch, Packing
+from saga_fsm.checker._places import places, roomy
 from saga_fsm.checker._search import LIVELOCK, TELL, Explored, finished
 from saga_fsm.checker._traces import Breach, trace
 from saga_fsm.path import Path
@@ -26,6 +27,8 @@ from saga_fsm.product import Guard, Network, Update, Values
 # A literal has one bit for each value that it allows.
 _WIDEST = 62
 _FREE = -1
+# Room for so many states and cores at first.
+_FEW = 1 << 10
 # So many states are looked at between two looks at the bounds.
 _CHUNK = 1 << 16
 
@@ -81,7 +84,7 @@ class Compiled:
         """Room for a few, and the first state: its core, and its memory, are all zero."""
         # States, cores, options, edges, transitions, hits.
         self.counts = (1, 1, 0, 0, 0, 0)
-        room = 1 << 12
+        room = _FEW
         self._cores = Cores(
             codes=np.zeros(room * self.width, np.int64),
             table=np.full(2 * room, _FREE, np.int32),
@@ -93,7 +96,7 @@ class Compiled:
         )
         self._found = Found(
             nodes=np.zeros(room * self.limbs, np.int64),
-            table=np.full(2 * room, _FREE, np.int64),
+            table=np.zeros(0, np.int64),
             parents=np.zeros(room, np.int32),
             ends=np.zeros(room, np.int64),
             targets=np.zeros(room, np.int32),
@@ -103,8 +106,9 @@ class Compiled:
             self.network.initial[: self.size]
         )[:, 0]
         self._found.nodes[: self.limbs] = self.memory.pack(self.network.initial[self.size :])[:, 0]
-        _kernels.fill(self._found.nodes, self.limbs, 1, self._found.table)
         _kernels.fill_plainly(self._cores.codes, self.width, 1, self._cores.table)
+        self._dense = places(self.memory)
+        self._seat()
 
     def _tables(
         self, rows: Sequence[tuple[Guard, Update]], watched: set[int], *, homes: bool
@@ -170,6 +174,7 @@ class Compiled:
             end,
             self.limbs,
             self._found,
+            self._dense,
             self._cores,
             self._rows,
             self._inner,
@@ -195,10 +200,6 @@ class Compiled:
                 parents=_longer(found.parents, more),
                 ends=_longer(found.ends, more),
             )
-        if 2 * len(found.parents) > len(found.table):
-            table = np.full(1 << (2 * len(found.parents) - 1).bit_length(), _FREE, np.int64)
-            found = found._replace(table=table)
-            _kernels.fill(found.nodes, self.limbs, states, table)
         if moved + room > len(found.targets):
             found = found._replace(targets=_longer(found.targets, 2 * len(found.targets) + room))
         if met + most > len(cores.first):
@@ -218,6 +219,20 @@ class Compiled:
                 what=_longer(cores.what, more), target=_longer(cores.target, more)
             )
         self._found, self._cores = found, cores
+        self._seat()
+
+    def _seat(self) -> None:
+        """Let each state have a place of its own, as long as these are few; else hash them."""
+        found, dense, states = self._found, self._dense, self.counts[0]
+        if not len(found.table) and len(self._cores.first) * dense.points > len(dense.numbers):
+            more = roomy(dense, len(self._cores.first), states, self.bounds.memory)
+            self._dense = more or dense._replace(numbers=np.zeros(0, np.int32))
+            if more is not None and not len(dense.numbers):
+                _kernels.place_all(found.nodes, self.limbs, states, more)
+        if not len(self._dense.numbers) and 2 * len(found.parents) > len(found.table):
+            table = np.full(1 << (2 * len(found.parents) - 1).bit_length(), _FREE, np.int64)
+            _kernels.fill(found.nodes, self.limbs, states, table)
+            self._found = found._replace(table=table)
 
     def _go_on(self, looked_at: int) -> bool:
         """Tell how far it is; False where there is no more room."""
@@ -225,7 +240,8 @@ class Compiled:
         if self.progress is not None and looked_at - self._told >= TELL:
             self._told = looked_at
             self.progress(states, transitions, states - looked_at, self.depth)
-        memory = sum(one.nbytes for one in (*self._found, *self._cores))
+        arrays = (*self._found, *self._cores, self._dense.numbers)
+        memory = sum(one.nbytes for one in arrays)
         if states > self.bounds.limit:
             self.short_of = "states"
         elif self.bounds.memory is not None and memory > self.bounds.memory:
@@ -308,7 +324,7 @@ class Compiled:
             taken=frozenset(taken - {-1}),
             reached=self._reached(),
             short_of=self.short_of,
-            engine="explicit, by numba",
+            engine=f"explicit, by numba, in a {'dense' if len(self._dense.numbers) else 'hash'} table",
         )
 
     def _reached(self) -> tuple[frozenset[int], ...]:

@@ -3,7 +3,8 @@ The explicit engine's loops, compiled by numba: one state after another instead 
 
 A state is the number of its core and the bits of the world's memory, as in the plain engine. What
 may happen in a core is worked out once, when the first state with it is looked at; the rest is
-arithmetic and one look at a hash table, whose lines are fetched ahead. The tables of a network are
+arithmetic and one look at a table, whose lines are fetched ahead: a direct one, where what is possible
+is little more than what is found, else a hash table. The tables of a network are
 arrays, so the loops are compiled once for all sagas, and kept in a cache.
 """
 
@@ -156,34 +157,66 @@ def _target(  # noqa: PLR0913, PLR0917 - numba takes arrays, not objects
     return size
 
 
+@numba.njit(cache=True, inline="always")
+def _place(limbs: Any, base: int, dense: Any) -> Any:
+    """Where a state's core and its memory meet: mixed radix, a digit for each field."""
+    at = (limbs[base] >> CORE_SHIFT) * dense.points
+    for k in range(len(dense.fields)):
+        value = limbs[base + dense.fields[k, 0]] >> dense.fields[k, 1] & dense.fields[k, 2]
+        at += value * dense.fields[k, 3]
+    return at
+
+
 @numba.njit(cache=True)
-def _arrive(  # noqa: PLR0913, PLR0917 - as above
-    size: int,
-    count: int,
-    found: Any,
-    after: Any,
-    hashes: Any,
-    sources: Any,
-    moved: int,
-    limbs: int,
-) -> int:
+def _arrive(size: int, count: int, found: Any, dense: Any, arrived: Any, moved: int) -> int:
     """Number the states that were reached; how many there are now."""
-    mask = len(found.table) - 1
+    if len(dense.numbers):
+        return _place_each(size, count, found, dense, arrived, moved)
+    return _hash_each(size, count, found, arrived, moved)
+
+
+@numba.njit(cache=True)
+def _place_each(  # noqa: PLR0913, PLR0917 - numba takes arrays, not objects
+    size: int, count: int, found: Any, dense: Any, arrived: Any, moved: int
+) -> int:
+    """Where each state has a place of its own: one look, and nothing to compare."""
+    after, where, sources = arrived
+    limbs = len(after) // len(where)
     for i in range(count):
-        there = found.table[hashes[i] & mask]
+        where[i] = _place(after, i * limbs, dense)
+        _prefetch(dense.numbers, where[i])
+    for i in range(count):
+        number = dense.numbers[where[i]] - 1
+        if number < 0:
+            number = size
+            dense.numbers[where[i]] = size + 1
+            _keep(size, i, limbs, found, after, sources)
+            size += 1
+        found.targets[moved + i] = number
+    return size
+
+
+@numba.njit(cache=True)
+def _hash_each(size: int, count: int, found: Any, arrived: Any, moved: int) -> int:
+    """Where there are too many places: a hash table, whose entries know some bits of the hash."""
+    after, where, sources = arrived
+    limbs, mask = len(after) // len(where), len(found.table) - 1
+    for i in range(count):
+        where[i] = _hash(after, i * limbs, limbs)
+        _prefetch(found.table, where[i] & mask)
+    for i in range(count):
+        there = found.table[where[i] & mask]
         if there >= 0:
             _prefetch(found.nodes, (there & 0x7FFFFFFF) * limbs)
     for i in range(count):
-        tag = hashes[i] >> 32 << 32
-        slot = hashes[i] & mask
+        tag = where[i] >> 32 << 32
+        slot = where[i] & mask
         while True:
             there = found.table[slot]
             if there < 0:
                 number = size
                 found.table[slot] = tag | size
-                for k in range(limbs):
-                    found.nodes[size * limbs + k] = after[i * limbs + k]
-                found.parents[size] = sources[i]
+                _keep(size, i, limbs, found, after, sources)
                 size += 1
                 break
             number = there & 0x7FFFFFFF
@@ -194,6 +227,16 @@ def _arrive(  # noqa: PLR0913, PLR0917 - as above
             slot = (slot + 1) & mask
         found.targets[moved + i] = number
     return size
+
+
+@numba.njit(cache=True, inline="always")
+def _keep(  # noqa: PLR0913, PLR0917 - as above
+    size: int, i: int, limbs: int, found: Any, after: Any, sources: Any
+) -> None:
+    """Write down a state that is new."""
+    for k in range(limbs):
+        found.nodes[size * limbs + k] = after[i * limbs + k]
+    found.parents[size] = sources[i]
 
 
 @numba.njit(cache=True, inline="always")
@@ -212,15 +255,12 @@ def _has_room(  # noqa: PLR0913, PLR0917 - as above
 @numba.njit(cache=True, inline="always")
 def _leave(  # noqa: PLR0913, PLR0917 - as above
     base: int, limbs: int, target: int, row: int, at: int, after: Any, found: Any, rows: Any
-) -> Any:
-    """Write down the state after a command, and ask for its place in the table; its hash."""
+) -> None:
+    """Write down the state after a command."""
     for k in range(limbs):
         after[at + k] = found.nodes[base + k]
     _take(after, at, rows.puts, rows.put_starts[row], rows.put_starts[row + 1])
     after[at] = after[at] & (1 << CORE_SHIFT) - 1 | target << CORE_SHIFT
-    mixed = _hash(after, at, limbs)
-    _prefetch(found.table, mixed & len(found.table) - 1)
-    return mixed
 
 
 @numba.njit(cache=True, inline="always")
@@ -249,6 +289,7 @@ def expand(  # noqa: PLR0913, PLR0917 - as above
     end: int,
     limbs: int,
     found: Any,
+    dense: Any,
     cores: Any,
     rows: Any,
     inner: Any,
@@ -266,6 +307,7 @@ def expand(  # noqa: PLR0913, PLR0917 - as above
         end: the first one not to look at.
         limbs: of a state.
         found: the states.
+        dense: their numbers, where each has a place of its own.
         cores: their cores.
         rows: the commands.
         inner: what settles.
@@ -282,8 +324,8 @@ def expand(  # noqa: PLR0913, PLR0917 - as above
     width = len(cores.codes) // len(cores.first)
     room = TOGETHER + most
     now, todo = np.empty(width, np.int64), np.empty(4096, np.int64)
-    after, hashes = np.empty(room * limbs, np.int64), np.empty(room, np.int64)
-    sources = np.empty(room, np.int32)
+    after, sources = np.empty(room * limbs, np.int64), np.empty(room, np.int32)
+    arrived = after, np.empty(room, np.int64), sources
     waiting, number = 0, begin
     while number < end:
         if not _has_room((size, met, used, moved, hits), room, most, bads, found, cores):
@@ -309,17 +351,17 @@ def expand(  # noqa: PLR0913, PLR0917 - as above
                 cores.target[i] = target
             if rows.put_starts[row] == rows.put_starts[row + 1] and target == core:
                 continue
-            hashes[waiting] = _leave(base, limbs, target, row, waiting * limbs, after, found, rows)
+            _leave(base, limbs, target, row, waiting * limbs, after, found, rows)
             sources[waiting] = number
             waiting += 1
         hits = _look(number, base, core, hits, found, cores, bad, single)
         found.ends[number] = moved + waiting
         if waiting >= TOGETHER:
-            size = _arrive(size, waiting, found, after, hashes, sources, moved, limbs)
+            size = _arrive(size, waiting, found, dense, arrived, moved)
             moved += waiting
             waiting = 0
         number += 1
-    size = _arrive(size, waiting, found, after, hashes, sources, moved, limbs)
+    size = _arrive(size, waiting, found, dense, arrived, moved)
     return number, (size, met, used, moved + waiting, moves, hits)
 
 
@@ -333,6 +375,13 @@ def fill(limbs: Any, width: int, size: int, table: Any) -> None:
         while table[slot] >= 0:
             slot = (slot + 1) & mask
         table[slot] = mixed >> 32 << 32 | number
+
+
+@numba.njit(cache=True)
+def place_all(limbs: Any, width: int, size: int, dense: Any) -> None:
+    """Put all states at their places."""
+    for number in range(size):
+        dense.numbers[_place(limbs, number * width, dense)] = number + 1
 
 
 @numba.njit(cache=True)

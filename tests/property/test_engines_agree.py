@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from typing import Any
+from unittest.mock import patch
 
 import attrs
 import pytest
@@ -41,18 +43,50 @@ class Levels:
 class Compiled:
     """The same with its loops compiled; without numba its tests are skipped."""
 
-    @staticmethod
-    def explore(network: Network, *, limit: int, **options: Any) -> Explored:
+    @classmethod
+    def explore(cls, network: Network, *, limit: int, **options: Any) -> Explored:
         """Search."""
         pytest.importorskip("numba", reason="needs numba: pip install 'saga-fsm[fast]'")
         from saga_fsm.checker import _compiled
 
         assert _compiled.suits(network)
         memory = options.pop("memory", None)
-        return _compiled.explore(network, Bounds(limit, memory), **options)
+        with patch.multiple("saga_fsm.checker._places", _SMALL=cls.room(network), _EACH=0):
+            return _compiled.explore(network, Bounds(limit, memory), **options)
+
+    @staticmethod
+    def room(network: Network) -> int:
+        """Bytes for places."""
+        return 1 << 30
 
 
-ENGINES = {"arrays": Levels, "compiled": Compiled}
+class Hashed(Compiled):
+    """No state has a place of its own."""
+
+    @staticmethod
+    def room(network: Network) -> int:
+        """None."""
+        return 0
+
+
+class Crowded(Compiled):
+    """Each has one as long as the cores are few, and is hashed from then on."""
+
+    @classmethod
+    def explore(cls, network: Network, *, limit: int, **options: Any) -> Explored:
+        """Search, with room for no core at first."""
+        pytest.importorskip("numba", reason="needs numba: pip install 'saga-fsm[fast]'")
+        with patch("saga_fsm.checker._compiled._FEW", 1):
+            return super().explore(network, limit=limit, **options)
+
+    @staticmethod
+    def room(network: Network) -> int:
+        """For as many cores as there is room for first, and no more."""
+        sizes = [len(x.values) for x in network.fields if x.name.startswith("~")]
+        return min(1 << 26, 4 * math.prod(sizes) * (2 + len(network.commands)))
+
+
+ENGINES = {"arrays": Levels, "places": Compiled, "hashes": Hashed, "both": Crowded}
 
 
 @pytest.fixture(params=ENGINES)
@@ -185,3 +219,22 @@ def test_a_run_is_told_in_whatever_order_it_settled() -> None:
     assert move.token == token
     with pytest.raises(RuntimeError, match=r"no command leads from .*\n.*search again"):
         trace(network, [before, network.initial])
+
+
+def test_states_have_places_where_these_are_few() -> None:
+    """By the room that a table of all places takes, beside that which the states take."""
+    few = network_of(*_compiled_parts(Saga("few", parallel(C("a"), C("b")), contract=GUARDED)))
+    many = network_of(*_compiled_parts(Saga("many", *map(C, "abcdefghijklmno"), contract=GUARDED)))
+    small = Bounds(LIMIT, memory=1 << 12)
+    pytest.importorskip("numba", reason="needs numba: pip install 'saga-fsm[fast]'")
+    from saga_fsm.checker import _compiled
+
+    tables = [_compiled.explore(x, Bounds(LIMIT)).engine.split()[-2] for x in (few, many)]
+    assert tables == ["dense", "hash"]
+    assert _compiled.explore(few, small).engine.split()[-2] == "hash"
+    assert Crowded.explore(few, limit=LIMIT).engine.split()[-2] == "hash"
+    assert Compiled.explore(few, limit=LIMIT).engine.split()[-2] == "dense"
+
+
+def _compiled_parts(saga: Saga[Any, Any]) -> tuple[Any, Machine]:
+    return lay_out(saga), compile_saga(saga)
