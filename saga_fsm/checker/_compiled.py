@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from saga_fsm.checker import _kernels
 from saga_fsm.checker._arrays import Cores, Found, Ints, Tables
+from saga_fsm.checker._backwards import lost
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._cores import rarest, state_of
 from saga_fsm.checker._explicit import Levels
@@ -266,9 +267,9 @@ class Compiled:
         rest = tuple(x for x in self.network.rest if x[0] < self.size)
         resting[batch.where(self.cores_packing.asked(rest))] = True
         rests = resting[self._core_numbers()]
-        lost = _kernels.lost(rests, self._found.ends[:states], self._found.targets)
-        if lost >= 0:
-            self.breaches.setdefault(("I4", ""), Breach("I4", "", LIVELOCK, self._path(lost)))
+        number = lost(rests, self._found.ends[:states], self._found.targets)
+        if number >= 0:
+            self.breaches.setdefault(("I4", ""), Breach("I4", "", LIVELOCK, self._path(number)))
 
     def _path(self, number: int) -> Path:
         run = [number]
@@ -324,8 +325,12 @@ class Compiled:
             taken=frozenset(taken - {-1}),
             reached=self._reached(),
             short_of=self.short_of,
-            engine=f"explicit, by numba, in a {'dense' if len(self._dense.numbers) else 'hash'} table",
+            engine=f"explicit, by numba, in a {self._table} table",
         )
+
+    @property
+    def _table(self) -> str:
+        return "dense" if len(self._dense.numbers) else "hash"
 
     def _reached(self) -> tuple[frozenset[int], ...]:
         batch = self._met(np.arange(self.counts[1]))

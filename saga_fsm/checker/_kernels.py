@@ -3,9 +3,10 @@ The explicit engine's loops, compiled by numba: one state after another instead 
 
 A state is the number of its core and the bits of the world's memory, as in the plain engine. What
 may happen in a core is worked out once, when the first state with it is looked at; the rest is
-arithmetic and one look at a table, whose lines are fetched ahead: a direct one, where what is possible
-is little more than what is found, else a hash table. The tables of a network are
-arrays, so the loops are compiled once for all sagas, and kept in a cache.
+arithmetic and one look at a table, whose lines are fetched ahead: one of all places, where these
+are few, else a hash table. The tables of a network are arrays, so the loops are compiled once for
+all sagas, and kept in a cache. All that call one another stand in this file: numba compiles again
+what has changed, and not what calls it.
 """
 
 from __future__ import annotations
@@ -168,7 +169,9 @@ def _place(limbs: Any, base: int, dense: Any) -> Any:
 
 
 @numba.njit(cache=True)
-def _arrive(size: int, count: int, found: Any, dense: Any, arrived: Any, moved: int) -> int:
+def _arrive(  # noqa: PLR0913, PLR0917 - numba takes arrays, not objects
+    size: int, count: int, found: Any, dense: Any, arrived: Any, moved: int
+) -> int:
     """Number the states that were reached; how many there are now."""
     if len(dense.numbers):
         return _place_each(size, count, found, dense, arrived, moved)
@@ -176,7 +179,7 @@ def _arrive(size: int, count: int, found: Any, dense: Any, arrived: Any, moved: 
 
 
 @numba.njit(cache=True)
-def _place_each(  # noqa: PLR0913, PLR0917 - numba takes arrays, not objects
+def _place_each(  # noqa: PLR0913, PLR0917 - as above
     size: int, count: int, found: Any, dense: Any, arrived: Any, moved: int
 ) -> int:
     """Where each state has a place of its own: one look, and nothing to compare."""
@@ -393,23 +396,3 @@ def fill_plainly(limbs: Any, width: int, size: int, table: Any) -> None:
         while table[slot] >= 0:
             slot = (slot + 1) & mask
         table[slot] = number
-
-
-@numba.njit(cache=True)
-def lost(rests: Any, ends: Any, targets: Any) -> int:
-    """The nearest state from which no run can come to rest, or -1; ``rests`` is written to."""
-    # Mostly moves lead on to what was found later: a few rounds from the end are enough.
-    changed, nearest = True, -1
-    while changed:
-        changed, nearest = False, -1
-        for number in range(len(rests) - 1, -1, -1):
-            if rests[number]:
-                continue
-            for i in range(ends[number - 1] if number else 0, ends[number]):
-                if rests[targets[i]]:
-                    rests[number] = True
-                    changed = True
-                    break
-            if not rests[number]:
-                nearest = number
-    return nearest

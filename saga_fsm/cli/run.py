@@ -128,11 +128,11 @@ class _Waits:
 
         self._steps = lay_out(saga).steps
 
-    def read(self, _run_id: str) -> tuple[Entry, ...]:
+    def read(self, run_id: str) -> tuple[Entry, ...]:  # noqa: ARG002 - of any run
         """Nothing was kept."""
         return ()
 
-    def append(self, _run_id: str, entries: Sequence[Entry], *, expected: int) -> int:
+    def append(self, run_id: str, entries: Sequence[Entry], *, expected: int) -> int:  # noqa: ARG002 - as above
         """Keep nothing."""
         for entry in entries:
             if entry.event.startswith("#pending("):
