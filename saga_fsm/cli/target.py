@@ -62,6 +62,7 @@ def has_named(target: str) -> bool:
 def _module(place: str) -> ModuleType:
     path = Path(place)
     if path.suffix != ".py":
+        _findable(Path.cwd())
         try:
             return importlib.import_module(place)
         except ModuleNotFoundError as error:
@@ -76,6 +77,7 @@ def _module(place: str) -> ModuleType:
     if getattr(known, _READ, None) == (there, there.stat().st_mtime_ns):
         assert known is not None  # noqa: S101 - it has the mark
         return known
+    _findable(there.parent)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None  # noqa: S101 - a .py file always has one
     assert spec.loader is not None  # noqa: S101 - as above
@@ -84,3 +86,9 @@ def _module(place: str) -> ModuleType:
     setattr(module, _READ, (there, there.stat().st_mtime_ns))
     spec.loader.exec_module(module)
     return module
+
+
+def _findable(folder: Path) -> None:
+    """Let modules beside it be imported, as ``python FILE`` and ``python -m MODULE`` do."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))

@@ -226,3 +226,21 @@ def test_each_command_says_in_one_line_what_it_does(capsys: pytest.CaptureFixtur
     commands = capsys.readouterr().out.partition("Commands:")[2].strip().splitlines()
     assert len(commands) >= 10
     assert not [one for one in commands if one.endswith("...") or not one.endswith(".")]
+
+
+def test_a_target_finds_the_modules_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As ``python FILE`` does from anywhere, and ``python -m MODULE`` from its own folder."""
+    monkeypatch.setattr(sys, "path", [x for x in sys.path if x not in {"", str(Path.cwd())}])
+    for folder in ("one", "two"):
+        there = tmp_path / folder
+        there.mkdir()
+        (there / f"beside_{folder}.py").write_text("def act(ctx): ...\n")
+        saga = f"from beside_{folder} import act\nfrom saga_fsm import Saga, readonly\n"
+        (there / f"target_{folder}.py").write_text(f"{saga}saga = Saga('s', readonly(act))\n")
+    monkeypatch.chdir(tmp_path / "two")
+    for target in (f"{tmp_path}/one/target_one.py:saga", "target_two:saga"):
+        with pytest.raises(SystemExit) as ended:
+            main(["check", target])
+        assert not ended.value.code, capsys.readouterr()
