@@ -120,6 +120,7 @@ def _on_the_wire(simulation: Simulation, invoke: Invoke, site: str, fault: Fault
         value, error = simulation.participants.perform(
             invoke, injected=True, landed=lambda: bool(exchanges.landed)
         )
-    if fault is Fault.REJECT and isinstance(error, Rejected):
-        simulation.participants.refuse(invoke)
+    if fault is Fault.REJECT and error is not None:
+        # Whatever the user's code makes of a 409: by the step's own word it is a refusal, or not.
+        simulation.participants.refused(invoke, error)
     simulation.settle(invoke, value, error)

@@ -128,6 +128,12 @@ class Participants:
         if kind == "call" and placed is not None and placed.contract.sticky:
             self._refused.add(path)
 
+    def refused(self, invoke: Invoke, error: BaseException) -> None:
+        """The same, where the answer says so."""
+        kind, path, _ = invoke.leg
+        if kind == "call" and self.surely_not(path, error):
+            self._refused.add(path)
+
     def admit(self, kind: str, path: str, value: Any) -> None:
         """Refuse the answer that a plan has spoilt, as whoever stores it would (R2)."""
         if (kind, path) in self._spoilt:

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from saga_fsm import GUARDED, Rejected, Retry, Saga, Status, Transient, step
+from saga_fsm import GUARDED, Rejected, Retry, Saga, Status, Transient, readonly, step
 from saga_fsm.errors import SagaError
 from saga_fsm.testing import Fault, explore_faults, harm, replay
 from saga_fsm.testing.worlds import http as http_world
@@ -253,6 +253,56 @@ def test_a_right_client_stays_right(shop: Any, services: Any) -> None:
         result = explore_faults(SAGA, world=shops, max_faults=0, max_runs=200)
     assert result.ok, str(result)
     assert {"lost_reply", "lost_request", "late", "duplicate", "reject"} <= set(result.fired)
+
+
+class RefusedError(Exception):
+    """What the user's own client raises for a 409."""
+
+
+class OwnWords(Shop):
+    """Right, in exceptions of its own, with a till in the same process."""
+
+    def __init__(self, wire: Any) -> None:
+        super().__init__(wire)
+        self.till = 0
+
+    def post(self, path: str, body: Any) -> Any:
+        """Say it in its own words."""
+        try:
+            return super().post(path, body)
+        except Rejected as error:
+            raise RefusedError from error
+
+    def count(self, _ctx: Any) -> None:
+        """Speak to nobody."""
+        self.till += 1
+
+
+def _count(ctx: Any) -> Any:
+    return ctx.services.count(ctx)
+
+
+def test_a_refusal_in_the_clients_own_words_is_one() -> None:
+    """A key that was refused is refused to a late copy too, whatever the refusal is called."""
+    charge = step(_act, name="charge", compensate=_undo, rejects=RefusedError)
+    saga: Any = Saga("own", charge, contract=GUARDED)
+    with http_world(OwnWords, _wsgi) as shops:
+        again = replay(saga, "charge@0=second_owner charge@1=reject", world=shops)
+        assert again.consistent, again.reason
+        assert explore_faults(saga, world=shops, max_faults=0, max_runs=300).ok
+
+
+def test_what_goes_wrong_with_other_steps_is_done_to_their_functions() -> None:
+    """A step that does not speak over the wire is attacked like any other."""
+    steps = [step(_act, name="charge", compensate=_undo, rejects=RefusedError), readonly(_count)]
+    saga: Any = Saga("mixed", *steps, contract=GUARDED)
+    plan = "_count@0=lost_request"
+    with http_world(OwnWords, _wsgi) as shops:
+        assert replay(saga, plan, world=shops).outcome.status is Status.COMPLETED
+    with http_world(OwnWords, _wsgi, steps=["charge"]) as shops:
+        found = replay(saga, plan, world=shops)
+        assert (found.outcome.status, found.world.till) == (Status.COMPENSATED, 0)
+        assert shops().wire.carries("charge/compensation", Fault.LOST_REPLY)
 
 
 WRONG: list[tuple[type[Shop], dict[str, Any], str]] = [

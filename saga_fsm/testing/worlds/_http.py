@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Hashable, Mapping
+from collections.abc import Callable, Collection, Generator, Hashable, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
@@ -58,14 +58,22 @@ class HttpWire(httpx.BaseTransport, httpx.AsyncBaseTransport):
         times: so many requests of one call suffer its fault, then they get through; None: all.
         silence: what clients on a socket hear of a reply that is lost: a connection that is reset
             at once, or nothing until their own time is up.
+        steps: which steps speak over it, by their paths; None: all.
     """
 
-    def __init__(self, answers: Mapping[str, Answer], times: int | None, silence: Silence) -> None:
+    def __init__(
+        self,
+        answers: Mapping[str, Answer],
+        times: int | None,
+        silence: Silence,
+        steps: Collection[str] | None = None,
+    ) -> None:
         #: The apps of this plan, by base URL.
         self.services: Mapping[str, Any] = {}
         self._answers = {**_ANSWERS, **{Fault(fault): answers[fault] for fault in answers}}
         self._times = times
         self._silence = silence
+        self._steps = None if steps is None else frozenset(steps)
         self._ready = Services()
         self._by_place: dict[tuple[str, str, int | None], Service] = {}
         self._loopbacks: dict[str, Loopback] = {}
@@ -123,8 +131,11 @@ class HttpWire(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     # ------------------------------------------------------------------ for the simulation
 
-    def carries(self, site: str, fault: Fault) -> bool:  # noqa: ARG002 - all sites are alike here
+    def carries(self, site: str, fault: Fault) -> bool:
         """Whether this fault comes to pass on the wire."""
+        path = site.removesuffix("/compensation").removesuffix("/query")
+        if self._steps is not None and not {path, site} & self._steps:
+            return False
         return fault in self._answers or fault is Fault.DUPLICATE
 
     @contextmanager

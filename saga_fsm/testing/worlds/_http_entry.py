@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from saga_fsm.errors import MissingExtraError, SagaError
@@ -20,6 +20,7 @@ def http(  # noqa: PLR0913 - keyword-only parts of one world
     world: Callable[[HttpWire], W],
     services: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
     *,
+    steps: Collection[str] | None = None,
     reset: Callable[[], object] | None = None,
     answers: Mapping[str, Answer] | None = None,
     times: int | None = None,
@@ -49,6 +50,8 @@ def http(  # noqa: PLR0913 - keyword-only parts of one world
             ``wire.services`` as given, to look behind the APIs.
         services: by base URL an ASGI app, a WSGI app, or the URL of a server; or a function that
             gives new ones for each plan.
+        steps: those that speak over the wire, by their paths, where others act on something else,
+            as a database: what goes wrong with these is done to their functions. None: all speak.
         reset: puts services that are given once back to their first state.
         answers: what clients hear instead, by fault: a status (``{"lost_reply": 500}``), an
             exception of httpx, or a function from the request to a reply.
@@ -77,7 +80,7 @@ def http(  # noqa: PLR0913 - keyword-only parts of one world
         )
     else:
         each = _kept(services, reset)
-    wire = HttpWire(answers or {}, times, silence)
+    wire = HttpWire(answers or {}, times, silence, steps)
     return HttpWorlds(world, each, wire, snapshot)
 
 
