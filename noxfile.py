@@ -81,6 +81,7 @@ def stores(session: nox.Session) -> None:
         "tests/servers",
         "tests/acceptance/test_cases_durable.py",
         "tests/unit/test_codec_pydantic.py",
+        "tests/unit/test_docs.py",
         *session.posargs,
     )
 

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,9 @@ def shown(output: str) -> str:
 @pytest.mark.parametrize("name", shells())
 def test_what_is_typed_shows_what_is_written(name: str, tmp_path: Path) -> None:
     """Files and commands in their order, in one empty folder."""
+    needs = re.match(r"<!-- needs: (\w+) -->", (DOCS / name).read_text())
+    if needs is not None and find_spec(needs[1]) is None:
+        pytest.skip(f"needs {needs[1]}: pip install -e '.[servers]'")
     # The commands as a user has them: those of the Python that runs this.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     checker, commands = doctest.OutputChecker(), 0
