@@ -125,7 +125,8 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "tests.benchmarks.table")
     session.run("python", "-m", "tests.benchmarks.checker")
     session.run("python", "-m", "tests.benchmarks.durable")
-    session.run("python", "-m", "tests.benchmarks.journals")
+    session.run("python", "-m", "tests.benchmarks.journals", "sqlite", "postgres", "rows")
+    session.run("python", "-m", "tests.benchmarks.failures")
 
 
 @nox.session
