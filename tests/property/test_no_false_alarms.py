@@ -177,7 +177,7 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(saga, drawn.answers)
 
 
-OFTEN = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+OFTEN = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @OFTEN

@@ -92,7 +92,7 @@ def agreeing(network: Network) -> Agreement | None:
     return Agreement(network, expected).compared() if expected.complete else None
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10**6), weak=st.sampled_from([0.1, 0.5]), crashes=st.booleans())
 def test_whatever_is_drawn_the_reduced_search_decides_it(
     seed: int, weak: float, *, crashes: bool
