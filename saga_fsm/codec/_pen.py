@@ -103,6 +103,19 @@ class Pen:
             return self._codec.decode(text, self._datum.type)
         return self._form.back(tree_of(text))
 
+    def heard(self, text: str) -> Any:
+        """
+        What somebody has said, from outside.
+
+        Raises:
+            UnstorableValueError: it is no such value.
+        """
+        try:
+            return self.read(text)
+        except Exception as error:
+            misfit = error if isinstance(error, Misfit) else Misfit(why(error), _FIT)
+            raise refusal(self._saga, self._datum, misfit) from error
+
     def _foreign(self, value: Any, *, look: bool) -> str:
         text = self._codec.encode(value, self._datum.type)
         if look and not same(value, again := self._codec.decode(text, self._datum.type)):

@@ -163,6 +163,16 @@ class Scribe:
             raise self._illegible(event, error) from error
         return from_tree(tree) if event.partition("(")[0] in _FAILURES else tree
 
+    def heard(self, event: str, text: str | None) -> Any:
+        """
+        What somebody has said from outside, as the data of this event.
+
+        Raises:
+            UnstorableValueError: it is not of the type that the annotation names.
+        """
+        pen = self._events.get(event) or self._pen_of(event)
+        return self.read(event, text) if pen is None or text is None else pen.heard(text)
+
     # ------------------------------------------------------------------ of what type
 
     def _pen_of(self, event: str) -> Pen | None:

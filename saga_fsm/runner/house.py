@@ -230,7 +230,7 @@ class House:
             return
         flight.heard.add(word.number)
         try:
-            value = flight.part.scribe.read(_read_as(word.word), word.data)
+            value = flight.part.scribe.heard(_read_as(word.word), word.data)
             changed = flight.decide(word.word, value, word.by, word.note)
         except Exception as error:  # noqa: BLE001 - who asked is told
             flight.answers[word.number] = f"{ERROR}{told(error)}"

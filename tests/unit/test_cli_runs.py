@@ -272,6 +272,12 @@ def test_nothing_is_taken_for_a_value_only_where_it_may_be(call) -> None:
     call("run", "{f}:asked", "--journal", "{j}", "--id", "w")
     shown = call("runs", "show", "w", "--journal", "{j}")[1]
     assert "refused: the result of step 'ask' (dict) cannot be stored: it is None" in shown
+    wrong = ("runs", "deliver", "w", "ask", '"yes"', "--journal", "{j}", "--wait", "0")
+    assert call(*wrong)[0] == 0
+    call("run", "{f}:asked", "--journal", "{j}", "--id", "w")
+    shown = call("runs", "show", "w", "--journal", "{j}")[1]
+    assert "(dict) cannot be stored: a value of class str is no object for dict" in shown
+    assert "Give what the annotation says" in shown
     status, _, err = call("run", "{f}:typed", "--journal", "{j}", "--id", "t")
     assert status == 2
     assert "the input of saga 'typed' (int) cannot be stored: it is None" in err
