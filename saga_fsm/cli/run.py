@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -57,7 +58,9 @@ def run(  # noqa: PLR0913 - one option a fact
         outcome = _in_memory(saga, value, world, run_id, told=told)
     else:
         outcome = _kept(saga, value, world, run_id, url, told=told)
-    if outcome is None:
+    if isinstance(outcome, _Left):
+        if as_json:
+            click.echo(json.dumps({"schema": _SCHEMA, **outcome._asdict()}))
         return 1
     click.echo(_json(outcome) if as_json else _text(outcome))
     return _EXIT[outcome.status.value]
@@ -65,7 +68,7 @@ def run(  # noqa: PLR0913 - one option a fact
 
 def _in_memory(
     saga: Any, value: Any, world: Any, run_id: str | None, *, told: bool
-) -> Outcome[Any] | None:
+) -> Outcome[Any] | _Left:
     from saga_fsm.errors import NobodyAnswersError
     from saga_fsm.runner import run as run_saga
 
@@ -83,13 +86,13 @@ def _in_memory(
         steps = ", ".join(f"'{step}'" for step in error.waiting)
         click.echo(f"the run waits for {steps}, and nobody can answer it here", err=True)
         click.echo("  Keep it: run it with --journal URL, then `saga-fsm runs deliver`.", err=True)
-        return None
+        return _Left(error.run_id, "running", tuple(error.waiting))
 
 
 def _kept(  # noqa: PLR0913 - the facts of a run
     saga: Any, value: Any, world: Any, run_id: str | None, url: str, *, told: bool
-) -> Outcome[Any] | None:
-    """Carry a stored run to its rest; None when all it does is wait for an answer."""
+) -> Outcome[Any] | _Left:
+    """Carry a stored run to its rest, or until all it does is wait for an answer."""
     from saga_fsm.compiler import compile_saga
     from saga_fsm.runner import Orchestrator
 
@@ -113,7 +116,15 @@ def _kept(  # noqa: PLR0913 - the facts of a run
         click.echo(f"{name} waits for '{step}'; it is kept", err=True)
         command = f"saga-fsm runs deliver {quote(name)} {quote(step)} JSON --journal {quote(url)}"
         click.echo(f"  Answer with `{command}`, then run it again with --id {name}.", err=True)
-    return None
+    return _Left(name, run.status.value, tuple(run.waiting))
+
+
+class _Left(NamedTuple):
+    """A run that is left waiting for answers: which, how it stands, and for which steps'."""
+
+    run_id: str
+    status: str
+    waiting: tuple[str, ...]
 
 
 class _Waits:

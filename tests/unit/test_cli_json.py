@@ -49,8 +49,8 @@ SAMPLES = {
     "forecast": [(f"{ORDER}:saga",)],
     "interference": [("{f}:done",)],
 }
-# What says nothing on standard output: a wrong use, and a run that is left waiting.
-SILENT = {"{f}:nothing", "nobody", "{f}:asked"}
+# What says nothing on standard output: a wrong use.
+SILENT = {"{f}:nothing", "nobody"}
 
 
 def commands(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:

@@ -120,7 +120,7 @@ def test_a_run_that_was_stuck_before_is_told_at_each_recovery(call) -> None:
     recover = ("runs", "recover", "{f}:stuck", "{f}:done", "--journal", "{j}")
     status, out, err = call(*recover)
     assert (status, out) == (4, "no run has come to rest\n")
-    assert "r is stuck: `saga-fsm runs show r`" in err
+    assert "r is stuck, and owes compensate act: `saga-fsm runs retry` or `resolve`" in err
     assert json.loads(call(*recover, "--json")[1])["stuck"] == ["r"]
     # Another saga's trouble is not asked for.
     assert call("runs", "recover", "{f}:done", "--journal", "{j}")[0] == 0
@@ -239,6 +239,8 @@ def test_a_run_that_waits_is_kept_and_goes_on_with_what_was_stored(call, place: 
     status, out, err = call(*start)
     assert (status, out) == (1, "")
     assert f"saga-fsm runs deliver w ask JSON --journal sqlite:///{place / 's.db'}" in err
+    told = json.loads(call(*start, "--json")[1])
+    assert told == {"schema": 1, "run_id": "w", "status": "running", "waiting": ["ask"]}
     status, out, err = call("runs", "recover", "{f}:asked", "--journal", "{j}")
     assert status == 1
     assert "w waits for ask: `saga-fsm runs deliver`" in err
