@@ -1,8 +1,8 @@
 """
 The gates one by one; ``.ci/run`` is all of them on a fresh clone.
 
-``nox`` runs what a change has to pass; ``nox -s coverage mutation bench diagrams build`` the rest. What
-stands after ``--`` goes to the tool: ``nox -s tests -- -k driver``.
+``nox`` runs what a change has to pass; ``nox -s coverage mutation bench diagrams build`` the rest.
+What stands after ``--`` goes to the tool: ``nox -s tests -- -k driver``.
 """
 
 from __future__ import annotations
