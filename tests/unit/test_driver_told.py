@@ -791,3 +791,69 @@ def test_what_failed_before_a_restart_is_told_without_its_exception() -> None:
     cause = driver.outcome().cause
     assert cause is not None
     assert (cause.kind, cause.exception) == ("cancel", None)
+
+
+def test_what_is_pending_after_a_restart_takes_its_timer_back() -> None:
+    """Also the timer that only the recovery has set."""
+    blocks = (C("a", timeout=9.0), C("z"))
+    entries = after(of(*blocks), lambda d: d.returned(("call", "a", 1), PENDING, 2.0))
+    driver = of(*blocks)
+    driver.recover(entries, 3.0)
+    _, commands = driver.returned(("call", "a", 1), "x", 4.0)
+    assert commands[0] == Wake(("call", "a"), None)
+
+
+# ---------------------------------------------------------------------- scopes inside scopes
+
+
+def test_who_answers_and_who_undoes_see_the_input_of_the_scope() -> None:
+    """The context of an answer, and of the undo of a whole, is that of what they belong to."""
+    nested = Saga("n", C("a"), compensate=undo).given(ok)
+    driver = of(nested, C("z"), answers={"n/a": ask})
+    driver.start(0.0)
+    driver.returned(("decide", "n/@given", 1), "own", 0.0)
+    _, commands = driver.returned(("call", "n/a", 1), PENDING, 0.0)
+    (asking,) = invoked(commands)
+    assert seen(asking)[2] == "own"
+    assert asking.arguments[0].key == asking.arguments[0].action_key
+    driver.returned(("call", "n/a", 1), "x", 0.0)
+    (undoing,) = invoked(driver.raised(("call", "z", 1), Rejected("no"), 0.0)[1])
+    assert undoing.leg == ("compensate", "n", 1)
+    assert seen(undoing)[2] == "own"
+
+
+def test_who_promises_too_late_is_not_waited_for() -> None:
+    """A step that says `PENDING` when its scope turns back already is unknown at once."""
+    driver = of(parallel(C("a"), C("b")))
+    driver.start(0.0)
+    driver.raised(("call", "b", 1), Rejected("no"), 1.0)
+    entries, commands = driver.returned(("call", "a", 1), PENDING, 2.0)
+    assert entries == [Entry("#pending(a)", 2.0), Entry("unknown(a)", 2.0, None)]
+    assert legs(commands) == [("compensate", "a", 1)]
+
+
+def test_an_alarm_has_the_time_at_which_it_came() -> None:
+    """Late news are written when they are heard."""
+    driver = told(Saga("s", C("a", timeout=5.0), contract=Contract(idempotent=True)))
+    driver.start(0.0)
+    driver.woke(("call", "a"), 5.0)
+    driver.returned(("compensate", "a", 1), None, 6.0)
+    entries, _ = driver.returned(("call", "a", 1), "late", 7.0)
+    assert [entry.at for entry in entries] == [7.0, 7.0]
+
+
+def test_the_cause_of_a_nested_choice_is_the_choice() -> None:
+    """What turned the nested saga is what its chooser raised, not what failed beside it."""
+    left = Saga("l", C("a"), choice(ok, yes=C("b"), otherwise=SKIP, name="c"))
+    right = Saga("r", C("d"), C("e"))
+    driver = of(parallel(left, right))
+    driver.start(0.0)
+    driver.returned(("call", "l/a", 1), "x", 0.0)
+    driver.returned(("call", "r/d", 1), "x", 0.0)
+    driver.raised(("decide", "l/c", 1), ValueError("left"), 0.0)
+    driver.raised(("call", "r/e", 1), Rejected("right"), 0.0)
+    driver.returned(("compensate", "l/a", 1), None, 0.0)
+    driver.returned(("compensate", "r/d", 1), None, 0.0)
+    cause = driver.outcome().cause
+    assert cause is not None
+    assert (cause.step, cause.message) == ("l/c", "left")

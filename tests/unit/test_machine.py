@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import attrs
 import pytest
 
 from saga_fsm.compiler import compile_layout, compile_saga
-from saga_fsm.definition import GUARDED, Saga, each, parallel
+from saga_fsm.definition import GUARDED, SKIP, Saga, alternatives, choice, each, parallel
 from saga_fsm.definition.layout import lay_out
-from saga_fsm.errors import NoTransitionError, StateSpaceLimitError
+from saga_fsm.errors import DuplicateStepError, NoTransitionError, StateSpaceLimitError
 from saga_fsm.machine import Call, CancelTimer, Event, Finished, Machine, SetTimer, State, Status
 from saga_fsm.machine._recall import Decision, Recall
-from tests.reference import BOUNDED, REFERENCES, C, P, R, several, undo
+from tests.reference import BOUNDED, REFERENCES, C, P, R, chooser, several, undo
 
 
 def machine_of(*blocks: Any, **options: Any) -> Machine:
@@ -218,6 +219,7 @@ def test_a_flattened_machine_has_a_limit() -> None:
     assert (len(states), len(transitions)) == (22, 51)
     assert states[0] is machine.initial
     assert {t.target for t in transitions} <= {*states}
+    assert all(machine.step(t.source, t.event).state == t.target for t in transitions)
     # One value to each state.
     assert {id(t.target) for t in transitions} <= {id(state) for state in states}
     with pytest.raises(StateSpaceLimitError) as caught:
@@ -363,6 +365,13 @@ def test_forks_side_by_side() -> None:
         "running({a.done | b.done} {n.running {n/c.done | n/d.done} "
         "{n/e.started | n/f.started} | g.started})"
     )
+    # Blocks inside of branches that stand side by side, the first one with a single branch.
+    one = each(several, C("a"), max_items=1, concurrent=True)
+    machine = machine_of(parallel(one, parallel(C("b"), C("c")), parallel(C("d"), C("e"))))
+    state = at(machine, "start", "items(a,1)", "done(b)")
+    assert str(state) == (
+        "running({a.1 {a[0].started} | {b.done | c.started} | {d.started | e.started}})"
+    )
     only = machine_of(C("z"), parallel(C("a"), C("b")))
     halted = at(only, "start", "rejected(z)")
     assert str(halted).startswith("compensated(z.rejected")
@@ -403,3 +412,28 @@ def test_what_a_stuck_run_owes() -> None:
     assert stuck.unresolved == {"p": "query"}
     alarm = at(machine, "start", "done(a)", "rejected(p)", "compensated(a)", "late_done(p)")
     assert alarm.unresolved == {"p": "query"}
+
+
+def test_an_alarm_after_the_end_owes_nothing_else() -> None:
+    """A saga that went through another way keeps what it did: only the late effect is undone."""
+    machine = machine_of(alternatives(C("a"), C("b")), C("c"))
+    alarm = at(machine, "start", "rejected(a)", "done(b)", "done(c)", "late_done(a)")
+    assert alarm.status is Status.STUCK
+    assert alarm.unresolved == {"a": "compensate"}
+
+
+def test_a_chooser_of_the_tail_has_to_be_completed() -> None:
+    """Behind the pivot a choice that cannot be made is owed."""
+    machine = machine_of(P("p"), choice(chooser, yes=R("r"), otherwise=SKIP, name="x"))
+    stuck = at(machine, "start", "done(p)", "chooser_failed(x)")
+    assert stuck.unresolved == {"x": "complete"}
+
+
+def test_two_automata_of_one_name_are_no_machine() -> None:
+    """A layout that names two things alike is refused, with the name."""
+    layout = lay_out(Saga("s", C("c"), C("b"), C("a")))
+    root = layout.root
+    twice = attrs.evolve(root, body=(*root.body, root.body[1], root.body[0]))
+    with pytest.raises(DuplicateStepError) as caught:
+        compile_layout(attrs.evolve(layout, root=twice))
+    assert (caught.value.saga, caught.value.step) == ("s", "b")
