@@ -97,11 +97,13 @@ def mutation(session: nox.Session) -> None:
     """
     Change the machine, the compiler and the driver, bit by bit: each change must fail a test.
 
-    Takes about an hour on two cores. ``-- --go-on`` goes on where a run was stopped.
+    Takes about an hour on two cores. ``-- --go-on`` goes on where a run was stopped, and tries
+    those again that lived.
     """
     session.install("-e", ".[dev]", "mutmut==3.8.1")
-    going_on = "--go-on" in session.posargs
-    if not going_on:
+    if "--go-on" in session.posargs:
+        session.run("python", "-m", "tests.quality.mutation.tally", "--again")
+    else:
         shutil.rmtree("mutants", ignore_errors=True)
     # Few examples, and the same ones: what a change does must not hang on luck.
     luck = {"HYPOTHESIS_PROFILE": "few"}

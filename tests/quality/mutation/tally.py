@@ -6,7 +6,8 @@ What mutmut has found, counted and compared with the list of the survivors that 
 known by its function and by what it changes there, for its number moves with every line above it.
 
 ``python -m tests.quality.mutation.tally --list`` prints the survivors that are not listed yet, as
-they would stand there: say why, or write the test that kills them.
+they would stand there: say why, or write the test that kills them. ``--again`` lets mutmut forget
+who lives or took too long, so that its next run tries them with the tests that are new.
 """
 
 from __future__ import annotations
@@ -94,6 +95,20 @@ def tallied() -> dict[str, Tally]:
     return found
 
 
+def forget() -> int:
+    """Count who lives, or took too long, as not run yet; how many these were."""
+    forgotten = 0
+    for meta in MUTANTS.rglob("*.meta"):
+        kept = json.loads(meta.read_text())
+        ends: dict[str, int | None] = kept["exit_code_by_key"]
+        for name, code in ends.items():
+            if code is not None and _ENDS.get(code) != "killed":
+                ends[name] = None
+                forgotten += 1
+        meta.write_text(json.dumps(kept, indent=4))
+    return forgotten
+
+
 def _survivor(file: str, name: str) -> Survivor:
     from mutmut.mutation.diff_apply import get_diff_for_mutant
 
@@ -135,7 +150,10 @@ def _line(name: str, tally: Tally, heads: tuple[str, ...]) -> str:
 
 
 def main(*arguments: str) -> int:
-    """Print the count, and say what does not agree with the list: 1 if anything does."""
+    """Print the count, and say what does not agree with the list: 1 if anything does not."""
+    if "--again" in arguments:
+        print(f"{forget()} mutants are tried again")
+        return 0
     found = tallied()
     known = Counter(one for one, _ in listed())
     alive = Counter(one for tally in found.values() for one in tally.survivors)
