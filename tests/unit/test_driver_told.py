@@ -857,3 +857,15 @@ def test_the_cause_of_a_nested_choice_is_the_choice() -> None:
     cause = driver.outcome().cause
     assert cause is not None
     assert (cause.step, cause.message) == ("l/c", "left")
+
+
+def test_the_cause_of_a_nested_deadline_is_the_nested_saga() -> None:
+    """Its time was up: that turned it back, and with it the run."""
+    driver = of(Saga("n", C("a"), deadline=3.0), C("z"))
+    driver.start(0.0)
+    driver.woke(("deadline", "n/@stop"), 3.0)
+    driver.returned(("call", "n/a", 1), "x", 4.0)
+    driver.returned(("compensate", "n/a", 1), None, 5.0)
+    cause = driver.outcome().cause
+    assert cause is not None
+    assert (cause.step, cause.kind) == ("n", "deadline")
