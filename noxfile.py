@@ -1,8 +1,8 @@
 """
 The gates one by one; ``.ci/run`` is all of them on a fresh clone.
 
-``nox`` runs what a change has to pass; ``nox -s coverage bench diagrams build`` the rest. What
-stands after ``--`` goes to the tool: ``nox -s tests -- -k driver``.
+``nox`` runs what a change has to pass; ``nox -s coverage mutation bench diagrams build`` the rest.
+What stands after ``--`` goes to the tool: ``nox -s tests -- -k driver``.
 """
 
 from __future__ import annotations
@@ -91,6 +91,26 @@ def soak(session: nox.Session) -> None:
     """Kill real processes on each store, and ask the ledger; SOAK_KILLS says how many times."""
     session.install("-e", ".[dev,servers]")
     session.run("pytest", "--no-skips", "tests/soak", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """
+    Change the machine, the compiler and the driver, bit by bit: each change must fail a test.
+
+    Takes about an hour on two cores. ``-- --go-on`` goes on where a run was stopped, and tries
+    those again that lived.
+    """
+    session.install("-e", ".[dev]", "mutmut==3.8.1")
+    if "--go-on" in session.posargs:
+        session.run("python", "-m", "tests.quality.mutation.tally", "--again")
+    else:
+        shutil.rmtree("mutants", ignore_errors=True)
+    # Few examples, and the same ones: what a change does must not hang on luck.
+    luck = {"HYPOTHESIS_PROFILE": "few"}
+    rest = [argument for argument in session.posargs if argument != "--go-on"]
+    session.run("mutmut", "run", *rest, env=luck)
+    session.run("python", "-m", "tests.quality.mutation.tally")
 
 
 @nox.session
