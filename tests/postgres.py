@@ -152,7 +152,8 @@ class Postgres:
         settings = {
             **self._settings,
             "port": str(self.port),
-            "unix_socket_directories": str(self._folder),
+            # Its path may be too long for a socket, and nobody uses one.
+            "unix_socket_directories": "",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self._folder / "log").open("ab") as log:
