@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from saga_fsm.definition import Retry
-from saga_fsm.testing.plan import AROUND, OPERATOR, Fault
+from saga_fsm.testing.plan import AROUND, OPERATOR, Fault, asked_at
 from saga_fsm.testing.stage import Kindred, Stage, Visit
 
 
@@ -111,12 +111,10 @@ def honest(fault: Fault, visit: Visit) -> bool:
 
 def _retry(visit: Visit, stage: Stage) -> Retry | None:
     layout = stage.layout
-    if visit.kind in {"action", "readonly"}:
-        return layout.steps[visit.site].retry
-    if visit.kind == "query":
-        return layout.steps[visit.site.removesuffix("/query")].retry
+    path, _ = asked_at(visit.site)
+    if visit.kind in {"action", "readonly", "query"}:
+        return layout.steps[path].retry
     if visit.kind == "compensation":
-        path = visit.site.removesuffix("/compensation")
         placed = layout.steps.get(path) or layout.scopes[path]
         return placed.compensation_retry
     return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from saga_fsm.definition import Rejected, Transient
 from saga_fsm.runner.commands import Invoke
 from saga_fsm.testing.effects import What
-from saga_fsm.testing.plan import AROUND, Fault
+from saga_fsm.testing.plan import AROUND, Fault, asked_at
 
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ def deliver(simulation: Simulation) -> bool:
     wire = getattr(simulation.world, "wire", None)
     held = [] if wire is None else wire.deliver()
     for site, landed in held:
-        path = site.removesuffix("/compensation")
-        what: What = "action" if path == site else "compensation"
+        path, function = asked_at(site)
+        what: What = "compensation" if function == "compensation" else "action"
         simulation.log.record(what, path, None if landed else _NOT_DONE)
     return bool(held)
 

@@ -12,7 +12,7 @@ from saga_fsm.runner.commands import Invoke
 from saga_fsm.runner.driver import Driver, outcome_of
 from saga_fsm.runner.loop import is_async
 from saga_fsm.testing.effects import EffectLog, What
-from saga_fsm.testing.plan import Fault
+from saga_fsm.testing.plan import Fault, site_at
 from saga_fsm.testing.stage import Loop, Stage
 
 
@@ -22,7 +22,7 @@ __all__ = ["Later", "Participants", "site_of"]
 Later: TypeAlias = Callable[[], tuple[Any, BaseException | None]]
 
 _WHATS: dict[str, What] = {"call": "action", "compensate": "compensation", "query": "query"}
-_SUFFIX = {"call": "", "compensate": "/compensation", "query": "/query"}
+_FUNCTION = {"compensate": "compensation", "query": "query"}
 # What code raises when it is wrong, whatever the world is like.
 _MISTAKES = (TypeError, AttributeError, LookupError, NameError, AssertionError, ArithmeticError)
 
@@ -194,4 +194,4 @@ def _nothing(*_: Any) -> None:
 def site_of(invoke: Invoke) -> str:
     """The place of a call, as plans name it."""
     kind, path, _ = invoke.leg
-    return path + _SUFFIX.get(kind, "")
+    return site_at(path, _FUNCTION.get(kind, ""))

@@ -5,7 +5,8 @@ Fault plans: what goes wrong where, as a value with a short text that replays.
 the first of ``reserve`` be rejected. SITE is a step's path (``charge``, ``trip/hotel``,
 ``line[2]/reserve``), with ``/compensation``, ``/query``, ``/answer`` or ``/operator`` behind it for
 the other things that are asked about a step; a block's path for its chooser; ``journal`` for an
-append, ``recover`` for a recovery. N counts the calls of that site in the run from 0, ``*`` is
+append, ``recover`` for a recovery. A step that is itself called so has a ``~`` before its name:
+``trip/~journal``. N counts the calls of that site in the run from 0, ``*`` is
 each of them. What happens while a call is in flight (``cancel``, ``clock_jump``) and how it is
 answered may both be said of one call: ``ship@0=cancel ship@0=reject``.
 
@@ -24,11 +25,41 @@ from urllib.parse import quote, unquote
 import attrs
 
 
-__all__ = ["AROUND", "EACH", "OPERATOR", "Fault", "FaultPlan", "Injection"]
+__all__ = ["AROUND", "EACH", "OPERATOR", "Fault", "FaultPlan", "Injection", "asked_at", "site_at"]
 
 #: The number of an injection that holds for each call of its site.
 EACH = -1
 _READABLE = "/[]"
+_FUNCTIONS: Final = ("compensation", "query", "answer", "operator")
+_OWN: Final = ("journal", "recover")
+
+
+def site_at(path: str, function: str = "") -> str:
+    """
+    Give the site of a step's action, or of another of its functions, by the step's path.
+
+    >>> site_at("trip/hotel", "query"), site_at("journal"), site_at("query", "query")
+    ('trip/hotel/query', '~journal', '~query/query')
+    """
+    around, slash, name = path.rpartition("/")
+    # No name may have a ~.
+    plain = name not in (*_OWN, *_FUNCTIONS)
+    site = path if plain else f"{around}{slash}~{name}"
+    return f"{site}/{function}" if function else site
+
+
+def asked_at(site: str) -> tuple[str, str]:
+    """
+    Give the path of the step, and which of its functions; no path for an append or a recovery.
+
+    >>> asked_at("trip/hotel/query"), asked_at("~journal"), asked_at("journal")
+    (('trip/hotel', 'query'), ('journal', ''), ('', 'journal'))
+    """
+    if site in _OWN:
+        return "", site
+    around, slash, name = site.rpartition("/")
+    path, function = (around, name) if slash and name in _FUNCTIONS else (site, "")
+    return path.replace("~", ""), function
 
 
 class Fault(enum.StrEnum):

@@ -8,7 +8,7 @@ from typing import Any
 from saga_fsm.compiler import compile_saga
 from saga_fsm.definition import Saga
 from saga_fsm.path import Path
-from saga_fsm.testing.plan import Fault, FaultPlan, Injection
+from saga_fsm.testing.plan import Fault, FaultPlan, Injection, site_at
 
 
 __all__ = ["plan_of"]
@@ -68,12 +68,15 @@ class _Reading:
         for path in self.machine.index:
             if before[path] != self.state[path]:
                 if self.state[path] in _CALLED:
-                    self.calls[path] += 1
+                    self.calls[site_at(path)] += 1
                 elif self.state[path] in _UNDOING:
-                    self.calls[f"{path}/compensation"] += 1
+                    self.calls[site_at(path, "compensation")] += 1
 
     def _open(self, where: str) -> tuple[str, int]:
-        site = f"{where}/compensation" if self.state[where] in _UNDOING else where
+        undoing = self.state[where] in _UNDOING
+        return self._last(site_at(where, "compensation" if undoing else ""))
+
+    def _last(self, site: str) -> tuple[str, int]:
         return site, max(0, self.calls[site] - 1)
 
     def _event(self, word: str, where: str) -> None:
@@ -83,7 +86,7 @@ class _Reading:
             return
         place = self._open(where)
         if word == "chooser_failed":
-            self.faults[where, 0] = Fault.REJECT
+            self.faults[site_at(where), 0] = Fault.REJECT
         elif word in _ANSWERS and self.state[where] in _CALLED:
             self.faults[place] = _ANSWERS[word]
             if word == "transient":
@@ -99,18 +102,18 @@ class _Reading:
         elif word == "lands":
             self._lands(where)
         elif word == "lands_again":
-            self.faults[where, max(0, self.calls[where] - 1)] = Fault.DUPLICATE
+            self.faults[self._last(site_at(where))] = Fault.DUPLICATE
         elif word == "undone":
-            self.landed.add(f"{where}/compensation")
+            self.landed.add(site_at(where, "compensation"))
 
     def _lands(self, where: str) -> None:
         if self.state[where] in _CALLED:
-            self.landed.add(where)
+            self.landed.add(site_at(where))
         elif self.given_up[where]:
             # Nobody waits for it any more: that attempt lands when all is over.
-            self.faults[where, self.given_up[where][-1]] = Fault.LATE
+            self.faults[site_at(where), self.given_up[where][-1]] = Fault.LATE
         else:
-            self.faults[where, max(0, self.calls[where] - 1)] = Fault.DUPLICATE
+            self.faults[self._last(site_at(where))] = Fault.DUPLICATE
 
     def _at_what_is_open(self, fault: Fault) -> None:
         for path in self.machine.index:

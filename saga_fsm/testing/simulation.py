@@ -27,7 +27,7 @@ from saga_fsm.testing.effects import EffectLog
 from saga_fsm.testing.harm import InterruptedAgainError, deliver, inflict, spoils
 from saga_fsm.testing.journal import AppendLostError, FragileJournal
 from saga_fsm.testing.participants import Later, Participants, site_of
-from saga_fsm.testing.plan import OPERATOR, Fault
+from saga_fsm.testing.plan import OPERATOR, Fault, asked_at, site_at
 from saga_fsm.testing.stage import Answers, Kindred, Loop, Owner, Stage, Visit, Watch
 
 
@@ -353,10 +353,10 @@ class Simulation:
             company = self._company()
             landed = invoke.leg[0] == "call" and self.log.landed(invoke.leg[1])
             spoilable = spoils(self.world, site) or (
-                kind in {"action", "readonly"} and self.stage.typed(site)
+                kind in {"action", "readonly"} and self.stage.typed(asked_at(site)[0])
             )
         elif kind == "operator":
-            words = self.words(site.removesuffix("/operator"))
+            words = self.words(asked_at(site)[0])
         near = self._near(site)
         # What is refused after a doubt is another story than what is refused at once.
         unit = self.stage.unit(site)[0]
@@ -372,7 +372,7 @@ class Simulation:
 
     def ask_operator(self, path: str) -> Fault | None:
         """What the plan lets an operator say about a step on which the run is stuck."""
-        said = self._visit(f"{path}/operator", "operator")
+        said = self._visit(site_at(path, "operator"), "operator")
         return next(iter(said), None)
 
     def _company(self) -> bool:
@@ -384,12 +384,12 @@ class Simulation:
     def _place(self, invoke: Invoke) -> tuple[str, Kindred]:
         kind, path, _ = invoke.leg
         if kind in {"decide", "expand"}:
-            return path, "ask"
+            return site_at(path), "ask"
         if kind == "call":
             if invoke.function is self.owner.driver.calls.answers.get(path):
-                return f"{path}/answer", "answer"
+                return site_at(path, "answer"), "answer"
             readonly = self.stage.layout.steps[path].kind is Kind.READONLY
-            return path, "readonly" if readonly else "action"
+            return site_at(path), "readonly" if readonly else "action"
         return site_of(invoke), "query" if kind == "query" else "compensation"
 
     # ------------------------------------------------------------------ what comes of a call

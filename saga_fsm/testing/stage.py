@@ -20,7 +20,7 @@ from saga_fsm.runner.facts import KINDS
 from saga_fsm.runner.loop import is_awaitable
 from saga_fsm.runner.shell import Shell
 from saga_fsm.testing.effects import successors
-from saga_fsm.testing.plan import Fault
+from saga_fsm.testing.plan import Fault, asked_at
 
 
 __all__ = ["Answers", "Kindred", "Loop", "Owner", "Stage", "Visit", "Watch"]
@@ -57,7 +57,7 @@ class Stage:
         known = self._units.get(site)
         if known is None:
             index = self.machine.index
-            path = site if site in index else site.rpartition("/")[0]
+            path, _ = asked_at(site)
             known = self._units[site] = path, index.get(path, 0)
         return known
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from saga_fsm.definition import Kind, Saga
 from saga_fsm.definition.layout import Layout, lay_out
 from saga_fsm.testing.fitting import FITTING
-from saga_fsm.testing.plan import AROUND, Fault, FaultPlan, Injection
+from saga_fsm.testing.plan import AROUND, Fault, FaultPlan, Injection, site_at
 from saga_fsm.testing.stage import Kindred
 
 
@@ -58,14 +58,14 @@ def _sites(layout: Layout) -> list[tuple[str, Kindred]]:
     sites: list[tuple[str, Kindred]] = []
     for path, placed in layout.steps.items():
         if placed.step.pause_for is None:
-            sites.append((path, "readonly" if placed.kind is Kind.READONLY else "action"))
+            sites.append((site_at(path), "readonly" if placed.kind is Kind.READONLY else "action"))
         if placed.step.compensate is not None:
-            sites.append((f"{path}/compensation", "compensation"))
+            sites.append((site_at(path, "compensation"), "compensation"))
         if placed.step.query is not None:
-            sites.append((f"{path}/query", "query"))
-    sites.extend((path, "ask") for path in layout.decisions)
+            sites.append((site_at(path, "query"), "query"))
+    sites.extend((site_at(path), "ask") for path in layout.decisions)
     sites.extend(
-        (f"{path}/compensation", "compensation")
+        (site_at(path, "compensation"), "compensation")
         for path, scope in layout.scopes.items()
         if scope.compensate is not None
     )

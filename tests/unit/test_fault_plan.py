@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_fsm.testing import Fault, FaultPlan, Injection
+from saga_fsm import GUARDED, Saga, Status, pivot, step
+from saga_fsm.testing import Fault, FaultPlan, Injection, explore_faults, replay
 from saga_fsm.testing.plan import EACH
+from tests.participants import Shop
 
 
 @given(
@@ -59,3 +61,38 @@ def test_a_text_that_is_no_plan_is_refused_with_the_grammar(text, told):
     with pytest.raises(ValueError, match=told) as caught:
         FaultPlan.parse(text)
     assert "\n  " in str(caught.value)
+
+
+@pytest.mark.parametrize("names", [("journal", "recover"), ("compensation", "query")])
+@pytest.mark.parametrize("around", ["", "recover"])
+def test_a_step_may_be_called_as_what_plans_name(names, around):
+    """An append, a recovery and a step's functions are never taken for a step of that name."""
+
+    def searched(around, *names):
+        blocks = [
+            step(
+                lambda ctx: ctx.services.act(ctx),
+                name=name,
+                compensate=lambda ctx, _: ctx.services.undo(ctx),
+            )
+            for name in names
+        ]
+        inner = [Saga(around, *blocks)] if around else blocks
+        saga = Saga("books", *inner, contract=GUARDED)
+        return explore_faults(saga, world=Shop, max_faults=0)
+
+    plain = searched(around and "inner", "x", "y")
+    odd = searched(around, *names)
+    odd.assert_ok()
+    assert (odd.runs, odd.fired) == (plain.runs, plain.fired)
+
+
+def test_the_site_of_such_a_step_is_told_from_the_append():
+    """What goes wrong is said of the one that is meant."""
+    saga = Saga("books", pivot(lambda ctx: ctx.services.act(ctx), name="journal"), contract=GUARDED)
+    at_the_step = replay(saga, "~journal@0=reject", world=Shop)
+    assert at_the_step.outcome.status is Status.COMPENSATED
+    assert not at_the_step.unfired
+    at_the_append = replay(saga, "journal@0=lost_request", world=Shop)
+    assert at_the_append.outcome.status is Status.COMPLETED
+    assert not at_the_append.unfired

@@ -11,7 +11,7 @@ import httpx
 from typing_extensions import override
 
 from saga_fsm.errors import SagaError
-from saga_fsm.testing.plan import Fault
+from saga_fsm.testing.plan import Fault, asked_at
 from saga_fsm.testing.worlds._apps import Service, Services, again
 from saga_fsm.testing.worlds._comparing import NotComparableError, frozen
 from saga_fsm.testing.worlds._loopback import DroppedError, Loopback
@@ -133,7 +133,7 @@ class HttpWire(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def carries(self, site: str, fault: Fault) -> bool:
         """Whether this fault comes to pass on the wire."""
-        path = site.removesuffix("/compensation").removesuffix("/query")
+        path, _ = asked_at(site)
         if self._steps is not None and not {path, site} & self._steps:
             return False
         return fault in self._answers or fault is Fault.DUPLICATE

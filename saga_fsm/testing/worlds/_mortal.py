@@ -20,7 +20,7 @@ from saga_fsm.runner.loop import is_awaitable
 from saga_fsm.runner.sync import ThreadShell
 from saga_fsm.testing.effects import EffectLog
 from saga_fsm.testing.participants import site_of
-from saga_fsm.testing.plan import Fault, FaultPlan, Injection
+from saga_fsm.testing.plan import Fault, FaultPlan, Injection, site_at
 
 
 __all__ = ["MortalShell", "Record", "deadly"]
@@ -125,7 +125,7 @@ class MortalShell(ThreadShell):
         function, what = invoke.function, _WHATS.get(invoke.leg[0], "")
         site, path = site_of(invoke), invoke.leg[1]
         if what == "action" and function is self.driver.calls.answers.get(path):
-            site = f"{path}/answer"
+            site = site_at(path, "answer")
 
         def made(*arguments: Any) -> Any:
             refused = site in self._record.refused and self._sticky(path)
