@@ -70,7 +70,7 @@ FULL: Final = Scale(
     branches=(4, 5, 6),
     reduced=200,
     proofs=(("PAR", 20, 2.0), ("SEQ", 40, 10.0), ("PAR", 200, None), ("SEQ", 60, None)),
-    symbolic=240,
+    symbolic=600,
     composed=(100, 1_000),
     bugs=(*PLANTED, *BY_RULE),
 )
