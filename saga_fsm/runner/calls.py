@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from saga_fsm.definition import Context, Retry
 from saga_fsm.definition.layout import PlacedChoice, PlacedEach, PlacedScope, PlacedStep
@@ -45,7 +45,6 @@ class Calls:
     def of(self, effect: Effect, now: float, todo: list[Told], commands: list[Command]) -> None:
         """What an effect without a call asks for; what it decides by itself goes to ``todo``."""
         if isinstance(effect, SetTimer):
-            self.facts.since[effect.target] = now
             self._timer(effect.target, now, todo, commands)
         elif isinstance(effect, CancelTimer):
             what = "deadline" if effect.target.endswith("@stop") else "retry"
@@ -61,7 +60,7 @@ class Calls:
         if placed is None:
             self._make_of_block(leg, now, commands)
             return
-        view = facts.views.get(placed.scope) or facts.view(placed.scope)
+        view = facts.view(placed.scope)
         item, index = facts.copy(placed.copies) if placed.copies else _NO_COPY
         # Typed loosely: which of its functions a step has, the machine has asked.
         step: Any = placed.step
@@ -129,7 +128,8 @@ class Calls:
             for inner, value in facts.results.items()
             if inner.startswith(inside)
         }
-        invoke = Invoke(leg, cast("Any", scope.compensate), (context, results))
+        undo: Any = scope.compensate
+        invoke = Invoke(leg, undo, (context, results))
         commands.append(invoke)
         if scope.compensation_timeout is not None:
             self._limit(invoke, scope.compensation_timeout, now, commands)
@@ -171,14 +171,14 @@ class Calls:
     def _timer(self, path: str, now: float, todo: list[Told], commands: list[Command]) -> None:
         facts = self.facts
         if path.endswith("@stop"):
-            scope = path.removesuffix("@stop").rstrip("/") or "@saga"
+            scope = path.removesuffix("@stop").removesuffix("/") or "@saga"
             deadline = facts.layout.scopes[scope].deadline
             assert deadline is not None  # noqa: S101 - only then does the machine set a timer
             commands.append(Wake(("deadline", path), now + deadline))
             return
         kind, retry = self._patience(path)
         leg = (kind, path)
-        attempt = facts.attempts.get(leg, 1) - facts.spent.get(leg, 0) + 1
+        attempt = facts.attempts[leg] - facts.spent.get(leg, 0) + 1
         wait = retry.wait(attempt, self.luck())
         after = facts.after.pop(path, 0.0)
         if wait is None:

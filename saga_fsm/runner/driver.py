@@ -133,7 +133,7 @@ class Driver:
         """
         state = self.facts.state
         if not self.machine.knows(event) or self.machine.step(state, event).ignored is not None:
-            path = event.partition("(")[2].rstrip(")").partition(",")[0]
+            path = event.partition("(")[2].removesuffix(")").partition(",")[0]
             raise NoTransitionError(
                 saga=self.machine.name,
                 state=str(state),
@@ -193,7 +193,7 @@ class Driver:
         """A timer rang."""
         what, path = key
         if what == "deadline":
-            scope = path.removesuffix("@stop").rstrip("/")
+            scope = path.removesuffix("@stop").removesuffix("/")
             return self._feed([(self.machine.event("deadline", scope), None)], now, [])
         if what == "retry":
             return self._feed([(self.machine.event("retry", path), None)], now, [])

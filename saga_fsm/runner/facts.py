@@ -143,10 +143,10 @@ class Facts:
         kind = event.kind
         if kind == "done":
             self.results[event.target] = data
-        elif kind != "compensated":
+        else:
             self._keep(kind, event.target, data, before)
         if self.cause is None and move.state.codes[0] in _TURNED:
-            self.cause = self._why(kind, event.target)
+            self.cause = self._why(event.target)
         return move
 
     def owe(self, kind: str, path: str, at: float) -> Leg:
@@ -170,8 +170,7 @@ class Facts:
             self.inputs[path.removesuffix("/@given")] = data
         elif kind == "retry" and before[path] in OPERATORS:
             # An operator's retry is a new leg: its policy begins again, its numbers go on.
-            for asks in ("call", "query", "compensate"):
-                self.spent[asks, path] = self.attempts.get((asks, path), 0)
+            self.spent |= {key: made for key, made in self.attempts.items() if key[1] == path}
         elif kind in _FAILURES:
             self._fail(kind, path, data, asked=before[path] in _ASKED if path else False)
 
@@ -193,13 +192,12 @@ class Facts:
         message, error = self._errors.get(path, ("", None))
         self._failures.append(Cause(path, _FAILURES[kind], message, error))
 
-    def _why(self, kind: str, path: str) -> Cause:
+    def _why(self, path: str) -> Cause:
         """The failure that turned the run: this event, or what it ended in its own scope."""
-        if kind not in _FAILURES:
-            unit = self._unit(path)
-            for failure in reversed(self._failures):
-                if self._unit(failure.step) == unit:
-                    return failure
+        unit = self._unit(path)
+        for failure in reversed(self._failures):
+            if self._unit(failure.step) == unit:
+                return failure
         return self._failures[-1]
 
     def why_stuck(self, unresolved: Iterable[str]) -> Cause | None:

@@ -22,6 +22,7 @@ from saga_fsm.definition import (
     GUARDED,
     SKIP,
     Contract,
+    Policy,
     Retry,
     Saga,
     alternatives,
@@ -68,6 +69,7 @@ MORE: dict[str, Callable[[], Saga[Any, Any]]] = {
         C("b", compensation_retry=BOUNDED),
         C("c", compensation_retry=Retry.forever()),
         Saga("n", C("d"), compensate=undo, policy=None),
+        Saga("m", C("e"), compensate=undo, policy=Policy(compensation_retry=ONCE)),
     ),
     "choices in the tail": lambda: _saga(
         P("p"),
@@ -88,6 +90,11 @@ MORE: dict[str, Callable[[], Saga[Any, Any]]] = {
     ),
     "alternatives in the tail": lambda: _saga(
         P("p"), alternatives(Saga("n", C("a"), P("q")), C("b"), R("t")), O("o"), R("z")
+    ),
+    "three alternatives": lambda: _saga(
+        C("a"),
+        alternatives(Saga("n", C("b"), P("p")), C("c"), Saga("m", C("d"), C("e"))),
+        R("t"),
     ),
     "asked for ever": lambda: _saga(
         C("a", query=ask, retry=Retry.forever()),
