@@ -170,7 +170,7 @@ class Exploring:
             self.taken.add(row)
             if not change:
                 continue
-            after = batch.limbs[:, found]
+            after = batch.limbs.take(found, axis=1)
             for limb, keep, put in change:
                 after[limb] = after[limb] & keep | put
             (moved if wakes else still).append(after)
@@ -194,7 +194,9 @@ class Exploring:
         states, numbers = states[changes], numbers[changes]
         if not len(states):
             return
-        after = batch.limbs[:, states] & self._masks.keep[:, numbers] | self._masks.put[:, numbers]
+        after = batch.limbs.take(states, axis=1)
+        after &= self._masks.keep.take(numbers, axis=1)
+        after |= self._masks.put.take(numbers, axis=1)
         wakes = self._wakes[numbers]
         if wakes.any():
             self._settle_pairs(after, wakes.nonzero()[0])

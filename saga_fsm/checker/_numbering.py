@@ -61,26 +61,29 @@ class Numbering:
         table = self._table
         mask = len(table) - 1
         slots = _hashed(states) & mask
-        numbers = np.empty(count, np.int64)
-        pending, sought = np.arange(count), states
+        numbers = pending = np.zeros(0, np.int64)
+        first, sought = True, states
         fresh = []
-        while len(pending):
-            there = table[slots]
+        while first or len(pending):
+            there = table.take(slots).astype(np.int64)
             free = np.flatnonzero(there == _FREE)
             if len(free):
                 won = self._claim(slots, free)
                 self._states[:, self.size : self.size + len(won)] = sought[:, won]
                 table[slots[won]] = np.arange(self.size, self.size + len(won))
                 self.size += len(won)
-                fresh.append(pending[won])
+                fresh.append(won if first else pending[won])
                 there[free] = table[slots[free]]
-            known = self._states[:, there]
-            same = known[0] == sought[0]
-            for one, other in zip(known[1:], sought[1:], strict=True):
-                same &= one == other
-            numbers[pending[same]] = there[same]
+            same = self._states[0].take(there) == sought[0]
+            for one, other in zip(self._states[1:], sought[1:], strict=True):
+                same &= one.take(there) == other
             left = np.flatnonzero(~same)
-            pending, sought, slots = pending[left], sought[:, left], (slots[left] + 1) & mask
+            # Most are found at the first look: those that were not are put right later.
+            if first:
+                numbers, pending, first = there, left, False
+            else:
+                numbers[pending], pending = there, pending[left]
+            sought, slots = sought.take(left, axis=1), (slots[left] + 1) & mask
         new = np.concatenate(fresh) if fresh else np.zeros(0, np.int64)
         return numbers, new
 

@@ -3,25 +3,27 @@ Which of many guards hold in which of few states, as pairs.
 
 Where a level of the search is narrow, most commands are enabled in a handful of its states, and to
 ask one guard after another takes longer than the answers are worth. Here each state names the
-guards that may hold in it, by the literal of each that holds least often; all these pairs are
-arrays, and so are the literals that are left to be looked at.
+guards that may hold in it, by the two literals of each that say most; all these pairs are arrays,
+and so are the literals that are left to be looked at.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, product
 
 import numpy as np
 import numpy.typing as npt
 
-from saga_fsm.checker._cores import rarest
 from saga_fsm.checker._packed import Limbs, Numbers, Packing
 from saga_fsm.product import Guard, Literal
 
 
 # A literal has one bit for each value that it allows.
 _WIDEST = 62
+# Of local states the first is met about so many times as often as another.
+_COMMON = 3
 
 
 class Pairs:
@@ -34,24 +36,18 @@ class Pairs:
     """
 
     def __init__(self, guards: Sequence[Guard], packing: Packing) -> None:
-        sizes = [len(field.values) for field in packing.fields]
-        self._limb, self._shift, self._mask = np.array(packing.places, np.int64).T
-        at: list[list[list[int]]] = [[[] for _ in range(size)] for size in sizes]
-        others: list[list[Literal]] = []
-        for number, guard in enumerate(guards):
-            # What asks nothing is looked for wherever the first field is.
-            home = rarest(guard, sizes) if guard else (0, frozenset(range(sizes[0])))
-            for value in home[1]:
-                at[home[0]][value].append(number)
-            others.append([literal for literal in guard if literal is not home])
-            # Those that hold least often first: most pairs are done with after one look.
-            others[-1].sort(key=lambda one: len(one[1]) / sizes[one[0]])
-        self._used = np.array([f for f, by_value in enumerate(at) if any(by_value)], np.int64)
-        lists = [numbers for f in self._used for numbers in at[f]]
-        offsets = np.array([0, *accumulate(sizes[f] for f in self._used)], np.int64)[:-1]
+        sizes = [*(len(field.values) for field in packing.fields), 1]
+        places = np.array([*packing.places, (0, 0, 0)], np.int64).T
+        at, others = _at_home(guards, sizes)
+        lists = [here.get(x, []) for (f, g), here in at.items() for x in range(sizes[f] * sizes[g])]
+        first, second = np.array([*at], np.int64).reshape(-1, 2).T
+        offsets = np.array([0, *accumulate(sizes[f] * sizes[g] for f, g in at)], np.int32)[:-1]
         # Of the fields that guards are at home at, one column each.
-        limb, shift, mask = (x[self._used] for x in (self._limb, self._shift, self._mask))
-        self._at = limb, shift[:, None], mask[:, None], offsets[:, None]
+        used = np.unique([first, second])
+        self._columns = tuple(places[:, used, None])
+        self._first, self._second = np.searchsorted(used, first), np.searchsorted(used, second)
+        self._width = np.array([sizes[g] for g in second], np.int32)[:, None]
+        self._offsets = offsets[:, None]
         self._counts = np.array([len(numbers) for numbers in lists], np.int64)
         self._some = self._counts > 0
         self._starts = np.cumsum(self._counts) - self._counts
@@ -59,11 +55,12 @@ class Pairs:
         # The other literals, one column after the other.
         self._many = np.array([len(guard) for guard in others], np.int64)
         shape = max(map(len, others), default=0), len(guards)
-        self._fields, self._allowed = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        fields, self._allowed = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         for number, literals in enumerate(others):
             for k, (f, allowed) in enumerate(literals):
-                self._fields[k, number] = f
+                fields[k, number] = f
                 self._allowed[k, number] = sum(1 << x for x in allowed)
+        self._asked = tuple(x[fields] for x in places)
 
     @staticmethod
     def suits(packing: Packing) -> bool:
@@ -72,29 +69,72 @@ class Pairs:
 
     def of(self, limbs: Limbs) -> tuple[Numbers, Numbers]:
         """The states and the numbers of the guards that hold there, as pairs."""
-        limb, shift, mask, offsets = self._at
-        at = (limbs[limb] >> shift & mask) + offsets
-        where = np.flatnonzero(self._some[at])
-        at, found = at.reshape(-1)[where], where % limbs.shape[1]
-        many = self._counts[at]
+        limb, shift, mask = self._columns
+        values = limbs[limb[:, 0]]
+        values >>= shift
+        values &= mask
+        # In fewer bytes: there are more homes than fields.
+        columns = values.astype(np.int32)
+        at = columns.take(self._first, axis=0)
+        at *= self._width
+        at += columns.take(self._second, axis=0)
+        at += self._offsets
+        where = self._some.take(at.reshape(-1)).nonzero()[0]
+        at, found = at.reshape(-1).take(where), where % limbs.shape[1]
+        many = self._counts.take(at)
         states = np.repeat(found, many)
         # Of those at one place the first, the second, and so on.
         within = np.arange(len(states)) - np.repeat(np.cumsum(many) - many, many)
-        numbers = self._candidates[np.repeat(self._starts[at], many) + within]
+        within += np.repeat(self._starts.take(at), many)
+        numbers = self._candidates.take(within)
         held = self._held(limbs, states, numbers)
         return states[held], numbers[held]
 
     def _held(self, limbs: Limbs, states: Numbers, numbers: Numbers) -> npt.NDArray[np.bool_]:
-        held = np.ones(len(states), np.bool_)
+        held = np.zeros(len(states), np.bool_)
+        flat, size = limbs.reshape(-1), limbs.shape[1]
         left = np.arange(len(states))
-        for k in range(len(self._fields)):
-            left = left[self._many[numbers[left]] > k]
+        for k, (limb, shift, mask) in enumerate(zip(*self._asked, strict=True)):
+            more = self._many.take(numbers) > k
+            held[left[~more]] = True
+            left, states, numbers = left[more], states[more], numbers[more]
             if not len(left):
-                break
-            those = numbers[left]
-            f = self._fields[k, those]
-            value = limbs[self._limb[f], states[left]] >> self._shift[f] & self._mask[f]
-            good = (self._allowed[k, those] >> value & 1).astype(np.bool_)
-            held[left[~good]] = False
-            left = left[good]
+                return held
+            value = flat.take(limb.take(numbers) * size + states)
+            value >>= shift.take(numbers)
+            value &= mask.take(numbers)
+            good = (self._allowed[k].take(numbers) >> value & 1).astype(np.bool_)
+            left, states, numbers = left[good], states[good], numbers[good]
+        held[left] = True
         return held
+
+
+def _at_home(
+    guards: Sequence[Guard], sizes: Sequence[int]
+) -> tuple[dict[tuple[int, int], dict[int, list[int]]], list[list[Literal]]]:
+    """
+    Where each guard is at home, and what else it asks, what says most first.
+
+    Returns:
+        By two fields and their values, ``x * size + y``, the guards that may hold there; and of
+        each guard its other literals.
+    """
+    asked = Counter(f for guard in guards for f, _ in guard)
+    # What asks nothing, or nothing else, asks the last field, which has one value.
+    none = len(sizes) - 1, frozenset({0})
+
+    def vague(literal: Literal) -> float:
+        """How many guards ask the field, times how often they are told yes."""
+        f, allowed = literal
+        return asked[f] * len(allowed) / sizes[f] * (_COMMON if 0 in allowed else 1)
+
+    at: dict[tuple[int, int], dict[int, list[int]]] = {}
+    others: list[list[Literal]] = []
+    for number, guard in enumerate(guards):
+        telling = sorted(guard, key=vague)
+        (f, these), (g, those) = [*telling, none, none][:2]
+        here = at.setdefault((f, g), {})
+        for x, y in product(these, those):
+            here.setdefault(x * sizes[g] + y, []).append(number)
+        others.append(telling[2:])
+    return at, others
