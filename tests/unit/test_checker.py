@@ -25,6 +25,7 @@ def test_reference_sagas_are_safe_with_exact_counts(reference: Reference) -> Non
     assert (report.states, report.transitions, report.depth) == reference.product
 
 
+@pytest.mark.heavy
 def test_the_largest_example_comes_to_its_end() -> None:
     """Sixteen steps with copies beside a nested saga: half a million states, all of them safe."""
     report = check(fulfilment.saga)

@@ -22,6 +22,7 @@ from tests.property.test_engines_agree import SHAPES, confluent, figures, settle
 LIMIT = 20_000
 
 
+@pytest.mark.heavy
 @settings(max_examples=25)
 @given(saga=sagas())
 def test_narrowed_guards_reach_the_same(saga: Saga[Any, Any]) -> None:
@@ -57,6 +58,7 @@ def test_there_is_less_to_look_at() -> None:
     assert options(narrowed(network(seq(10)))) < 0.6 * options(network(seq(10)))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("narrow", [0, 10**6])
 def test_narrow_levels_and_wide_ones_are_the_same(
     narrow: int, monkeypatch: pytest.MonkeyPatch

@@ -127,6 +127,7 @@ def test_an_interrupt_gives_what_was_found(monkeypatch: pytest.MonkeyPatch) -> N
     assert (found.interrupted, found.complete, found.breaches) == (True, False, ())
 
 
+@pytest.mark.heavy
 def test_a_run_that_may_be_longer_is_looked_for_in_the_whole() -> None:
     """Where the bound is too low to tell, the explicit search has the word, if it is not long."""
     report = check(sequence(30, attrs.evolve(GUARDED, fenced=False)))

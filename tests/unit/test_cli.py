@@ -13,6 +13,7 @@ import pytest
 from saga_fsm.cli import main
 
 
+@pytest.mark.heavy
 def test_demo_reaches_each_outcome(capsys: pytest.CaptureFixture[str]) -> None:
     """The demo shows a path to completed, to compensated and to stuck, and ignores no event."""
     with pytest.raises(SystemExit) as ending:

@@ -160,6 +160,7 @@ def test_what_tested_nothing_is_a_finding(capsys: pytest.CaptureFixture[str]) ->
     assert json.loads(capsys.readouterr().out)["vacuous"] is True
 
 
+@pytest.mark.heavy
 def test_faults_ends_with_one_when_a_world_breaks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,6 +34,7 @@ def shown(output: str) -> str:
     return output if output.strip() else "\n"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", shells())
 def test_what_is_typed_shows_what_is_written(name: str, tmp_path: Path) -> None:
     """Files and commands in their order, in one empty folder."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+import pytest
 
 from saga_fsm.checker._packed import Packing
 from saga_fsm.checker._search import search
@@ -15,6 +16,7 @@ from tests.property.test_engines_agree import engine, figures
 __all__ = ["engine"]  # the fixture
 
 
+@pytest.mark.heavy
 def test_states_wider_than_63_bits_are_exact(engine: Any) -> None:
     """A saga of 24 steps has 72 bits of memory: no state is lost, and none is taken twice."""
     wide = network(seq(24))

@@ -39,6 +39,7 @@ PLAIN = Saga(
 )
 
 
+@pytest.mark.heavy
 def test_a_saga_that_keeps_its_promises_survives_every_plan():
     """No false alarm, and every row that a run can take is taken."""
     result = explore_faults(PLAIN, world=Shop)
@@ -224,6 +225,7 @@ def test_faults_that_last_stop_some_day_and_then_the_run_ends(plan):
     assert done.consistent, done.reason
 
 
+@pytest.mark.heavy
 def test_an_oracle_that_raises_is_told_with_its_plan():
     """A mistake in the user's oracle is found like one in the world."""
 
@@ -247,6 +249,7 @@ def test_what_ends_a_test_ends_the_search():
         explore_faults(PLAIN, world=Ends)
 
 
+@pytest.mark.heavy
 def test_a_user_who_is_not_deterministic_is_told():
     """A plan that fails differently the second time cannot be shrunk or believed."""
     numbers = itertools.count()
@@ -258,6 +261,7 @@ def test_a_user_who_is_not_deterministic_is_told():
     assert result.failures[0].reason.startswith("not deterministic")
 
 
+@pytest.mark.heavy
 def test_async_actions_parallel_branches_pauses_and_answers_are_attacked_alike():
     """Every block and both colours of function go through the same search."""
 

@@ -39,6 +39,7 @@ class Reusable(Shop):
         super().__init__()
 
 
+@pytest.mark.heavy
 def test_a_world_that_resets_itself_is_made_once():
     """Its ``reset`` comes before each further plan, so no plan sees another's effects."""
     Reusable.made = 0
@@ -164,6 +165,7 @@ class Counted(Shop):
         super().__init__()
 
 
+@pytest.mark.heavy
 def test_plans_that_go_on_as_others_are_left_out_of_every_plan():
     """Only with a world that can be compared; what is found stays the same."""
     compared = explore_faults(PLAIN, world=Shop, deeper=0)

@@ -10,6 +10,7 @@ from tests.gallery import EXAMPLES, FOLDER, digest, drawings, index, pictures
 NAMES = [f"{name}{theme}" for name, _, _ in pictures() for theme in ("", "_dark")]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", NAMES)
 def test_the_gallery_is_fresh(name: str) -> None:
     """The DOT is what would be drawn now, and the SVG carries its digest (`nox -s diagrams`)."""

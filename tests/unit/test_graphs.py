@@ -54,6 +54,7 @@ def moves(graph: Graph) -> dict[Values, set[Values]]:
     return {graph.values(x): {graph.values(y) for y in graph.after(x)} for x in looked}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", SAGAS)
 def test_whole_levels_have_the_same_graph_as_single_states(name: str) -> None:
     """The same states, as far from the start, and from each the same moves, each once."""

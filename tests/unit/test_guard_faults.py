@@ -29,6 +29,8 @@ from saga_fsm.guard import Guard, _guard, _outside, _rows, _steps
 from saga_fsm.testing import explore_faults
 
 
+pytestmark = pytest.mark.heavy
+
 TWICE = Policy(retry=Retry(attempts=2), compensation_retry=Retry(attempts=2))
 ASKED = Contract(idempotent=True, sticky=True)
 

@@ -174,6 +174,7 @@ def runs_of(result):
     return int(line.split()[1].replace(",", ""))
 
 
+@pytest.mark.heavy
 def test_quick_is_less_and_full_is_more_than_the_test_says(users):
     """The option changes the effort of every test, and so does the ini file."""
     project(users, GOOD.replace("**EFFORT", "max_faults=1, max_runs=60, deeper=20"))
@@ -276,6 +277,7 @@ def test_junit_has_the_figures_and_plain_names(users):
     assert "paid and not shipped" in failure.get("message")
 
 
+@pytest.mark.heavy
 def test_workers_of_xdist_tell_the_same(users):
     """What two processes find is put together: union of the rows, all failures, the pictures."""
     pytest.importorskip("xdist")

@@ -178,6 +178,7 @@ def test_progress_is_told_on_the_way(search_by: Any) -> None:
     assert all(waiting < states <= found.looked_at for states, _, waiting, _ in told)
 
 
+@pytest.mark.heavy
 def test_branches_of_several_steps_are_ordered_as_well() -> None:
     """What is undone step by step in one branch waits for none of the other."""
     whole = network(par(2, length=2))
@@ -187,6 +188,7 @@ def test_branches_of_several_steps_are_ordered_as_well() -> None:
     assert found.looked_at < 0.95 * explore_orbits(reduced.network, Bounds(10**6)).looked_at
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("length", [1, 2])
 def test_no_faults_are_needed(length: int) -> None:
     """Without crashes nothing is said of them, and what is alike is what it was."""

@@ -357,6 +357,7 @@ def without(saga: Any, *options: str) -> Any:
     return attrs.evolve(saga, blocks=tuple(blocks))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("saga", "shared"),
     [(order, ("purses", "set aside", "shelf", "till")), (transfer, ("accounts",))],

@@ -25,6 +25,8 @@ from saga_fsm.definition.layout import Layout
 from tests.reference import BOUNDED, C, O, P, R, ask, chooser, several
 
 
+pytestmark = pytest.mark.heavy
+
 TO_UNDO = Contract(idempotent=True, fenced=True)
 TO_DECIDE = Contract(idempotent=True, sticky=True)
 TO_FINISH = Contract(idempotent=True)

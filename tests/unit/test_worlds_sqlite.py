@@ -28,6 +28,7 @@ WAYS: list[tuple[str, type[SqlShop], int]] = [
 ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("by", "shop", "most"), WAYS)
 def test_a_right_saga_stays_right(by: Any, shop: type[SqlShop], most: int):
     """No plan fails on a real database, however it is put back; the tour takes every row."""
@@ -228,6 +229,7 @@ class Incomparable(SqlShop):
         self.generator = (x for x in "x")
 
 
+@pytest.mark.heavy
 def test_plans_that_begin_from_the_same_world_are_left_out():
     """By rows worlds are the same, and fewer plans are run; without comparing, all are."""
     saga: Any = Saga("short", step(act, name="a", compensate=undo), contract=GUARDED)
