@@ -125,12 +125,8 @@ class Rows:
         v, scope = self.at(placed.path), self.at(placed.scope)
         commits = self.commit(placed.scope) if placed.kind is Kind.PIVOT else []
         StepRows(self.table, placed, v, scope, commits).write()
-        readonly = placed.kind is Kind.READONLY and not placed.tail
-        if placed.kind is Kind.COMPENSATABLE:
-            self._turn_back(placed.path, a.REJECTED, scope)
-            self._turn_back(placed.path, a.UNKNOWN, scope)
-        elif placed.kind is Kind.PIVOT or readonly:
-            self._turn_back(placed.path, a.REJECTED, scope)
+        self._turn_back(placed.path, a.REJECTED, scope)
+        self._turn_back(placed.path, a.UNKNOWN, scope)
 
     def _choice(self, block: PlacedChoice, entry: Sequence[Literal]) -> None:
         v, scope = self._decide(block, entry)

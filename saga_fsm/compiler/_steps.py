@@ -69,7 +69,6 @@ class StepRows:
         self.v = v
         self.scope = scope
         self.commits = commits
-        self.turns_back = placed.kind is Kind.COMPENSATABLE
 
     def on(self, kind: str, source: frozenset[int], target: int, argument: str = "") -> None:
         updates: list[Update] = [(self.v, target)]

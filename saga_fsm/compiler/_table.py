@@ -51,7 +51,7 @@ class Table:
         self.owed.append(owed or {})
         return v
 
-    def event(self, kind: str, target: str = "", argument: str = "") -> Event:
+    def event(self, kind: str, target: str, argument: str) -> Event:
         """One event value per text."""
         event = Event.of(kind, target, argument)
         return self._events.setdefault(event, event)
@@ -124,22 +124,19 @@ class Table:
             waiting = blocked
 
     def _narrow(self, live: list[Row], full: list[frozenset[int]]) -> None:
-        """Ask only for codes that can be reached, and not for what is always true."""
-        known: dict[tuple[int, Guard], Guard] = {}
+        """Ask only for codes that can be reached."""
+        known: dict[Guard, Guard] = {}
         sets: dict[frozenset[int], frozenset[int]] = {}
         literals = self._literals
         for row in live:
-            key = (row.automaton, row.guard)
-            narrow = known.get(key)
+            narrow = known.get(row.guard)
             if narrow is None:
                 parts = []
                 for v, allowed in row.guard:
                     codes = allowed & full[v]
-                    if v == row.automaton or codes != full[v]:
-                        literal = (v, sets.setdefault(codes, codes))
-                        parts.append(literals.setdefault(literal, literal))
-                narrow = tuple(parts)
-                known[key] = narrow = row.guard if narrow == row.guard else narrow
+                    literal = (v, sets.setdefault(codes, codes))
+                    parts.append(literals.setdefault(literal, literal))
+                narrow = known[row.guard] = tuple(parts)
             row.guard = narrow
 
     def _finish(self, reached: list[set[int]]) -> None:

@@ -106,6 +106,14 @@ def test_an_event_is_read_from_its_text() -> None:
 # ---------------------------------------------------------------------- deciding
 
 
+def test_an_event_of_the_whole_run_has_neither_target_nor_argument() -> None:
+    """Both are empty where they are not given."""
+    event = Event.of("cancel")
+    assert (event, event.target, event.argument) == ("cancel", "", "")
+    event = Event.of("done", "a")
+    assert (event, event.target, event.argument) == ("done(a)", "a", "")
+
+
 def test_a_move_emits_what_is_new() -> None:
     """Calls and timers that were not owed before, timers taken back, and the end."""
     machine = machine_of(C("a", retry=BOUNDED), P("p"), deadline=9.0)

@@ -32,7 +32,7 @@ from saga_fsm.definition import (
     pivot,
     retriable,
 )
-from saga_fsm.machine import Machine
+from saga_fsm.machine import Event, Machine
 from tests.reference import BOUNDED, REFERENCES, C, O, P, R, act, ask, chooser, several, undo
 
 
@@ -104,6 +104,11 @@ MORE: dict[str, Callable[[], Saga[Any, Any]]] = {
         O("q", retry=BOUNDED),
         R("t"),
     ),
+    "asked within bounds": lambda: _saga(
+        C("a", query=ask, retry=BOUNDED),
+        parallel(Saga("n", C("b", query=ask), C("c", retry=BOUNDED)), C("d")),
+        P("p"),
+    ),
     "asked, without a fence": lambda: _saga(
         C("a", query=ask, retry=BOUNDED, contract=UNFENCED),
         C("b", query=ask, contract=UNFENCED),
@@ -159,6 +164,14 @@ def test_the_table_is_the_one_that_was_reviewed(name: str) -> None:
         FOLDER.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize("name", SAGAS)
+def test_an_event_is_its_parts_and_its_text(name: str) -> None:
+    """What has no target has an empty one, and what has no argument as well."""
+    for event in compile_saga(SAGAS[name]()).events:
+        assert event == Event.of(event.kind, event.target, event.argument)
+        assert {type(event.target), type(event.argument)} == {str}
 
 
 def test_no_snapshot_of_a_table_is_left_over() -> None:
