@@ -117,7 +117,9 @@ class Compiled:
         """Rows as arrays; ``homes``: each is a candidate at one field only, else at all it asks."""
         size = self.size
         guards = [tuple(x for x in guard if x[0] < size) for guard, _ in rows]
-        asks = [[(f - size, allowed) for f, allowed in guard if f >= size] for guard, _ in rows]
+        asks = [
+            tuple((f - size, allowed) for f, allowed in guard if f >= size) for guard, _ in rows
+        ]
         changes = [
             self.cores_packing.change(tuple(x for x in update if x[0] < size)) for _, update in rows
         ]
@@ -356,10 +358,8 @@ def _home(guard: Guard, sizes: Sequence[int]) -> tuple[int, Iterable[int]]:
     return rarest(guard, sizes) if guard else (0, range(sizes[0]))
 
 
-def _literals(
-    packing: Packing, guard: Iterable[tuple[int, frozenset[int]]]
-) -> list[tuple[int, ...]]:
-    return [(*packing.places[f], sum(1 << x for x in allowed)) for f, allowed in guard]
+def _literals(packing: Packing, guard: Guard) -> list[tuple[int, ...]]:
+    return [(*packing.places[one.field], one.bits) for one in packing.asked(guard)]
 
 
 def _jagged(rows: Sequence[Sequence[tuple[int, ...]]], width: int) -> tuple[Ints, Ints]:

@@ -30,6 +30,8 @@ _LARGE = 600
 _SHORTER = 200_000
 # More than this take long enough to ask first whether the saga can be put together.
 _WHOLE = 1_000_000
+# So do fewer of a larger table: states, times commands.
+_LOOKS = 500_000_000
 
 # So many states are looked at, one by one, where that may decide what all of them would.
 _PARTS = 50_000
@@ -104,8 +106,10 @@ def _auto(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explor
 
 def _whole(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
     """Whole levels at once, as far as these are not too many; then other ways, and then all."""
-    far = attrs.evolve(bounds, limit=min(bounds.limit, _WHOLE))
-    found = _explicit(subject, far, progress)
+    many = _LOOKS // len(subject.network.commands)
+    far = attrs.evolve(bounds, limit=min(bounds.limit, _WHOLE, many))
+    # As many have been seen by now.
+    found = _NOTHING if many < _SCOUTED else _explicit(subject, far, progress)
     if found.complete or found.interrupted or found.breaches or far.limit == bounds.limit:
         return found
     composed = _compose(subject, bounds, progress)

@@ -161,7 +161,7 @@ class Truths:
 
     def _told(self, predicate: Predicate, number: int, error: Exception) -> str:
         graph = self.graph
-        told = " ".join(str(error).split()) or type(error).__name__
+        told = "; ".join(map(str.strip, str(error).splitlines())) or type(error).__name__
         return (
             f"property '{self.owner}': '{predicate}' fails in state {graph.state(number)}: "
             f"{type(error).__name__}: {told}\n"

@@ -122,6 +122,9 @@ def check(  # noqa: PLR0913 - one a switch
     if picture is not None and picture.suffix not in {".svg", ".png", ".dot"}:
         message = f"'{picture}' is no format that is drawn. Give FILE.svg, .png or .dot."
         raise click.UsageError(message)
+    if test is not None and test.suffix != ".py":
+        message = f"'{test}' is no file of tests. Give FILE.py."
+        raise click.UsageError(message)
     saga = load(target)
     wanted = [one for name in properties for one in _properties(name)]
     progress = Progress("states", "waiting")
