@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.quality.planted.compiler_bugs import COMPILER
 from tests.quality.planted.driver_bugs import DRIVER
 from tests.quality.planted.journal_bugs import JOURNAL
+from tests.quality.planted.second_compiler import SECOND_COMPILER
 
 
-LIBRARY = (*COMPILER, *DRIVER, *JOURNAL)
+LIBRARY = (*COMPILER, *DRIVER, *JOURNAL, *SECOND_COMPILER)
