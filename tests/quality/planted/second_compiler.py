@@ -181,11 +181,10 @@ def _joined() -> Any:
 class Joined(Yard):
     """A yard in which c is put upon a and b."""
 
-    def act(self, ctx: Any) -> Any:
-        """Report what is put upon nothing."""
+    def _effect(self, ctx: Any) -> str:
         if ctx.step == "c" and not (self.stands.get("a") and self.stands.get("b")):
             self.errors.append("c stands upon nothing")
-        return super().act(ctx)
+        return super()._effect(ctx)
 
 
 def _guarded_lines() -> Any:

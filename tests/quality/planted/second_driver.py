@@ -138,11 +138,10 @@ def _at_once(_sound: Any) -> Any:
 class Using(Yard):
     """A yard in which b is made of what a has given."""
 
-    def act(self, ctx: Any) -> Any:
-        """Report what is made of nothing."""
+    def _effect(self, ctx: Any) -> str:
         if ctx.step == "b" and ctx.results.get("a") != "result of a":
             self.errors.append("b has nothing to be made of")
-        return super().act(ctx)
+        return super()._effect(ctx)
 
 
 class Told(Yard):
