@@ -133,6 +133,16 @@ class Appending:
         assert run.updated >= first[0].updated
         assert list(store.list_runs()) == [run]
 
+    def test_what_an_append_does_not_say_is_over(self, store: Store) -> None:
+        """Nothing is owed, and nobody waited for, of which the last append says nothing."""
+        owed = {"charge": "compensate"}
+        done(store, born("a", waiting=["approve"]))
+        done(store, grown("a", 1, "x", status=Status.STUCK, unresolved=owed))
+        done(store, grown("a", 2, "retry(charge)", status=Status.COMPENSATED))
+        found = store.find("a")
+        assert found is not None
+        assert (dict(found[0].unresolved), found[0].waiting) == ({}, ())
+
     def test_nothing_at_all_can_be_committed(self, store: Store) -> None:
         """An empty commit is none."""
         assert store.commit([]) == []

@@ -10,7 +10,7 @@ import attrs
 
 from saga_fsm.definition import Saga
 from saga_fsm.definition.layout import check_saga
-from saga_fsm.errors import SagaError
+from saga_fsm.errors import NobodyAnswersError, SagaError
 from saga_fsm.testing.fitting import fitting, honest
 from saga_fsm.testing.oracles import Consistent, wrong
 from saga_fsm.testing.plan import AROUND, EACH, Fault, FaultPlan, Injection
@@ -153,6 +153,11 @@ def play(simulation: Simulation) -> None:
             simulation.finish()
             if not _operator(simulation):
                 return
+    except NobodyAnswersError as error:
+        if error.waiting:
+            raise
+        state = simulation.owner.driver.facts.state
+        simulation.broken.append(f"the run stands still: {state}, and it waits for nothing")
     except SagaError:
         raise
     except Exception as error:  # noqa: BLE001 - told with the plan that leads to it

@@ -28,7 +28,7 @@ from saga_fsm.testing.search import Search
 from tests.acceptance.test_examples_under_faults import BASKETS
 from tests.benchmarks.worlds import GOALS, measured, worlds
 from tests.quality.planted import Planted, all_planted
-from tests.quality.test_planted_found import MOST_RUNS, OF_STORES
+from tests.quality.test_planted_found import MOST_RUNS
 from tests.sql_shops import SAGA
 
 
@@ -94,7 +94,7 @@ class Shrinking:
 
 def bugs() -> Iterator[Row]:
     """The planted bugs: by the tour, and by what other libraries' helpers do."""
-    planted = [bug for bug in all_planted() if bug.name not in OF_STORES]
+    planted = all_planted()
     shrinking, runs, by_one = Shrinking(), [], 0
     for bug in planted:
         with bug.planted(), patch.object(searching, "shrunk", shrinking):

@@ -160,7 +160,7 @@ def test_a_status_is_equal_to_its_word_and_to_no_misspelled_one() -> None:
     (found,) = findings(reachable(lambda view: view.status == "stuck", name="by word"))
     (same,) = findings(reachable(status("stuck")))
     assert run_to(found) == run_to(same)
-    with pytest.raises(ValueError, match="no status is called 'stuk' There are comp"):
+    with pytest.raises(ValueError, match="no status is called 'stuk'; There are comp"):
         check(SAGA, properties=[never(lambda view: view.status == "stuk", name="misspelled")])
     assert Status.STUCK != "completed"
     assert {"stuck": 1}.get(str(Status.STUCK.value)) == {Status.STUCK: 1}.get("stuck")  # type: ignore[call-overload]
