@@ -51,6 +51,7 @@ HUGE: dict[str, tuple[Callable[[], Saga[Any, Any, Any]], str, str, int]] = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", HUGE)
 def test_a_bug_of_a_huge_saga_takes_few_states(name: str) -> None:
     """The shortest run, known to be that, from a few hundred states of ever so many."""

@@ -42,7 +42,7 @@ TEAPOTS = '{"customer": "ada", "item": "teapot", "quantity": 2, "total": 4200}'
 ORDER = "saga_fsm.examples.order:saga"
 SHOP = ("--world", "saga_fsm.examples.order:World", "--input", TEAPOTS, "--max-faults", "0")
 STATUS = [
-    (("demo",), 0),
+    pytest.param(("demo",), 0, marks=pytest.mark.heavy),
     (("--help",), 0),
     (("--version",), 0),
     (("check", "{f}:done"), 0),

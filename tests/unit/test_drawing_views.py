@@ -249,6 +249,7 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         draw(compile_saga(order.saga), view="flow")
 
 
+@pytest.mark.heavy
 def test_every_view_is_the_same_in_every_process() -> None:
     """No text depends on the hash seed: not a merged machine, not a parallel one, not a report."""
     code = (

@@ -380,6 +380,7 @@ def test_a_plan_is_shrunk_to_fewer_and_simpler_faults():
     assert [str(failure.plan) for failure in result.failures] == ["a@0=reject"]
 
 
+@pytest.mark.heavy
 def test_a_search_ends_after_as_many_runs_as_it_may_take():
     """However many plans there would be of so many faults, and however long the saga."""
     saga = Saga("long", *(C(f"c{n}") for n in range(40)), P("p"), contract=GUARDED)

@@ -196,6 +196,7 @@ class Parity(Shop):
         return answer
 
 
+@pytest.mark.heavy
 def test_what_only_the_world_knows_is_not_pruned_away():
     """A counter in the world tells two moments apart that the effect log takes for one."""
     found = explore_faults(PLAIN, world=Parity, deeper=0, max_faults=2)
@@ -231,6 +232,7 @@ def test_a_bad_value_is_no_answer():
     assert explore_faults(saga, world=Shop, max_faults=0).fired["bad_value"] > 0
 
 
+@pytest.mark.heavy
 def test_a_participant_that_forgets_what_it_refused_is_told():
     """A second call under a key that was refused must be refused again, where that is promised."""
 

@@ -63,6 +63,7 @@ def test_a_text_that_is_no_plan_is_refused_with_the_grammar(text, told):
     assert "\n  " in str(caught.value)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("names", [("journal", "recover"), ("compensation", "query")])
 @pytest.mark.parametrize("around", ["", "recover"])
 def test_a_step_may_be_called_as_what_plans_name(names, around):

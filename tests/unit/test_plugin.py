@@ -311,6 +311,7 @@ def test_the_first_failure_ends_and_the_last_failed_are_run_again(users):
     users.runpytest("--lf").assert_outcomes(failed=1)
 
 
+@pytest.mark.heavy
 def test_without_the_plugin_the_tests_run_all_the_same(users):
     """``-p no:saga_fsm`` takes the options and the summary away, nothing else."""
     project(users, GOOD, BAD)
@@ -322,7 +323,8 @@ def test_without_the_plugin_the_tests_run_all_the_same(users):
 
 def test_an_interrupted_search_tells_what_it_had_found(users):
     """Ctrl-C in the middle: the runs until then are in the summary, marked."""
-    slow = GOOD.replace("    if ", "    import time; time.sleep(0.01)\n    if ")
+    said = "    import pathlib, time; pathlib.Path('begun').touch(); time.sleep(0.01)\n    if "
+    slow = GOOD.replace("    if ", said)
     project(users, slow.replace("**EFFORT", "max_faults=3"))
     run = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--saga-coverage"],
@@ -330,7 +332,10 @@ def test_an_interrupted_search_tells_what_it_had_found(users):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    time.sleep(4)
+    begun, given_up = users.path / "begun", time.monotonic() + 60
+    while not begun.exists() and time.monotonic() < given_up:
+        time.sleep(0.1)
+    time.sleep(1)
     run.send_signal(signal.SIGINT)
     out = run.communicate(timeout=60)[0].decode()
     assert run.returncode == pytest.ExitCode.INTERRUPTED
