@@ -16,7 +16,6 @@ Told = tuple[Event, Any]
 
 # Of a step that is attempted without end, the attempts that people hear of.
 _TOLD = frozenset(10**digits for digits in range(1, 9))
-_NO_COPY: tuple[Any, int | None] = (None, None)
 
 
 class Calls:
@@ -61,7 +60,7 @@ class Calls:
             self._make_of_block(leg, now, commands)
             return
         view = facts.view(placed.scope)
-        item, index = facts.copy(placed.copies) if placed.copies else _NO_COPY
+        item, index = facts.copy(placed.copies)
         # Typed loosely: which of its functions a step has, the machine has asked.
         step: Any = placed.step
         if kind == "compensate":

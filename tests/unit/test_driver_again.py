@@ -8,6 +8,7 @@ from typing import Any
 from saga_fsm import (
     GUARDED,
     PENDING,
+    Contract,
     Rejected,
     Retry,
     Saga,
@@ -19,7 +20,7 @@ from saga_fsm import (
 from saga_fsm.ports import Entry
 from saga_fsm.runner.commands import Wake
 from saga_fsm.runner.driver import Driver
-from tests.told import C, events, legs, of, told
+from tests.told import C, P, R, events, legs, of, told
 
 
 def after(driver: Driver, *doings: Callable[[Driver], Any]) -> list[Entry]:
@@ -142,3 +143,38 @@ def test_what_is_pending_after_a_restart_takes_its_timer_back() -> None:
     driver.recover(entries, 3.0)
     _, commands = driver.returned(("call", "a", 1), "x", 4.0)
     assert commands[0] == Wake(("call", "a"), None)
+
+
+def test_what_is_called_again_has_its_time_from_now() -> None:
+    """The call that was open before the restart is another one: its time begins again."""
+    entries = after(of(C("a", timeout=2.0), C("z")))
+    _, commands = of(C("a", timeout=2.0), C("z")).recover(entries, 8.0)
+    assert [(c.key, c.at) for c in commands if isinstance(c, Wake)] == [(("call", "a"), 10.0)]
+
+
+def test_what_a_restart_makes_unknown_is_written_with_its_time() -> None:
+    """A step that promises nothing is not called twice: it is in doubt since the restart."""
+
+    def saga() -> Saga[Any, Any]:
+        return Saga("s", C("a"), C("z"), contract=Contract(fenced=True))
+
+    entries = after(told(saga()))
+    written, _ = told(saga()).recover(entries, 8.0)
+    assert [(entry.event, entry.at) for entry in written] == [
+        ("#recovered", 8.0),
+        ("unknown(a)", 8.0),
+    ]
+
+
+def test_what_left_a_run_stuck_is_told_after_a_restart_in_words() -> None:
+    """On the way forward too: what was raised before it is not believed any more."""
+    entries = after(
+        of(P("p"), R("r")),
+        lambda d: d.returned(("call", "p", 1), "x", 1.0),
+        lambda d: d.raised(("call", "r", 1), Rejected("never"), 1.0),
+    )
+    driver = of(P("p"), R("r"))
+    driver.recover(entries, 2.0)
+    cause = driver.outcome().cause
+    assert cause is not None
+    assert (cause.step, cause.message, cause.exception) == ("r", "never", None)

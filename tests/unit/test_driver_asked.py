@@ -168,6 +168,18 @@ def test_after_an_operators_retry_a_query_begins_anew() -> None:
     assert driver.outcome().status is Status.STUCK
 
 
+def test_each_step_that_an_operator_retries_begins_anew() -> None:
+    """What one has spent before is not forgotten when another is retried."""
+    driver = of(P("p"), parallel(R("r"), R("t")))
+    driver.start(0.0)
+    done(driver, "p")
+    for step_ in "rt":
+        driver.raised(("call", step_, 1), Rejected("no"), 0.0)
+    driver.ordered("retry(r)", 1.0, {"by": "me"})
+    driver.ordered("retry(t)", 1.0, {"by": "me"})
+    assert driver.facts.spent == {("call", "r"): 1, ("call", "t"): 1}
+
+
 def test_a_deadline_knows_a_saga_whose_name_ends_oddly() -> None:
     """The path of the scope is what stands before the stop, to its last letter."""
     driver = of(Saga("axX", C("a"), C("b"), deadline=5.0), C("z"))

@@ -106,6 +106,24 @@ def test_an_event_is_read_from_its_text() -> None:
 # ---------------------------------------------------------------------- deciding
 
 
+def test_a_run_that_turns_back_has_not_finished() -> None:
+    """Nothing is asked for while a branch is still in flight, and nobody is told of an end."""
+    machine = machine_of(parallel(C("a"), C("b")), C("c"))
+    move = machine.step(at(machine, "start"), "rejected(a)")
+    assert (move.state.status, move.effects) == (Status.COMPENSATING, ())
+
+
+def test_who_is_at_rest_finishes_once() -> None:
+    """An alarm is another rest; a further one of the same is none."""
+    machine = machine_of(parallel(C("a"), C("b")), C("c"))
+    doubted = ("start", "rejected(a)", "rejected(b)")
+    state = at(machine, *doubted)
+    assert state.status is Status.COMPENSATED
+    first = machine.step(state, "late_done(a)")
+    assert first.effects == (Finished(Status.STUCK),)
+    assert machine.step(first.state, "late_done(b)").effects == ()
+
+
 def test_an_event_of_the_whole_run_has_neither_target_nor_argument() -> None:
     """Both are empty where they are not given."""
     event = Event.of("cancel")
