@@ -52,13 +52,15 @@ class Postgres:
     It writes to the disk as in production (``fsync``, ``synchronous_commit``).
 
     Args:
+        wal: where the write-ahead log is to be, in a folder where anybody may write.
         settings: more of ``postgresql.conf``, for instance ``max_connections="20"``.
 
     Raises:
         FileNotFoundError: there is no Postgres here; see ``binaries``.
     """
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, *, wal: Path | None = None, **settings: str) -> None:
+        self._wal = wal
         self._bin = binaries()
         if self._bin is None:
             raise FileNotFoundError(HINT)
@@ -142,6 +144,7 @@ class Postgres:
             shutil.chown(self._folder, _USER, _group())
         command = [str(self._bin / "initdb"), "-D", str(self._data), "-U", "postgres"]
         options = ["-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        options += [] if self._wal is None else [f"--waldir={self._wal}"]
         done = subprocess.run(  # noqa: S603 - our own
             [*_lowered(), *command, *options], cwd=self._folder, capture_output=True, check=False
         )
