@@ -106,12 +106,14 @@ def _auto(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explor
 
 def _whole(subject: Subject, bounds: Bounds, progress: Progress | None) -> Explored:
     """Whole levels at once, as far as these are not too many; then other ways, and then all."""
-    many = _LOOKS // len(subject.network.commands)
-    far = attrs.evolve(bounds, limit=min(bounds.limit, _WHOLE, many))
-    # As many have been seen by now.
-    found = _NOTHING if many < _SCOUTED else _explicit(subject, far, progress)
-    if found.complete or found.interrupted or found.breaches or far.limit == bounds.limit:
-        return found
+    many = min(_WHOLE, _LOOKS // len(subject.network.commands))
+    if bounds.limit <= many:
+        return _explicit(subject, bounds, progress)
+    # Of a table so large that fewer are left, the arrays take longer to make than the search.
+    if many >= _SCOUTED:
+        found = _explicit(subject, attrs.evolve(bounds, limit=many), progress)
+        if found.complete or found.interrupted or found.breaches:
+            return found
     composed = _compose(subject, bounds, progress)
     if composed.complete or composed.breaches:
         return composed

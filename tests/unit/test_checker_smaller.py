@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from saga_fsm import GUARDED, Contract, Saga, check, each, parallel
+from saga_fsm.checker import _engines
 from saga_fsm.checker._bounds import Bounds
 from saga_fsm.checker._least import Least
 from saga_fsm.checker._search import search
@@ -136,3 +137,17 @@ def test_a_run_that_may_be_longer_is_looked_for_in_the_whole() -> None:
     assert runs
     assert all(x.shortest for x in runs)
     assert report.engine.startswith("explicit")
+
+
+def test_a_limit_of_a_huge_table_is_searched_up_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where whole levels are not asked first, a lower limit still says what was seen below it."""
+    saga = Saga("long", *(C(f"s{i}") for i in range(12)), contract=GUARDED)
+    commands = len(network(saga).commands)
+    monkeypatch.setattr(_engines, "_LARGE", 0)
+    monkeypatch.setattr(_engines, "_SCOUTED", 1_000)
+    monkeypatch.setattr(_engines, "_LOOKS", 400 * commands)
+    report = check(saga, limit=300)
+    assert report.verdict == "incomplete"
+    assert report.states > 300
+    # Without such a limit it is put together at once.
+    assert check(saga).engine == "compose"
