@@ -56,36 +56,32 @@ class Numbering:
 
         Of equal states the first one counts as new.
         """
-        count = states.shape[1]
-        self._make_room(count)
-        table = self._table
-        mask = len(table) - 1
+        self._make_room(states.shape[1])
+        mask = len(self._table) - 1
         slots = _hashed(states) & mask
-        numbers = pending = np.zeros(0, np.int64)
-        first, sought = True, states
-        fresh = []
-        while first or len(pending):
-            there = table.take(slots).astype(np.int64)
-            free = np.flatnonzero(there == _FREE)
-            if len(free):
-                won = self._claim(slots, free)
-                self._states[:, self.size : self.size + len(won)] = sought[:, won]
-                table[slots[won]] = np.arange(self.size, self.size + len(won))
-                self.size += len(won)
-                fresh.append(won if first else pending[won])
-                there[free] = table[slots[free]]
-            same = self._states[0].take(there) == sought[0]
-            for one, other in zip(self._states[1:], sought[1:], strict=True):
-                same &= one.take(there) == other
-            left = np.flatnonzero(~same)
-            # Most are found at the first look: those that were not are put right later.
-            if first:
-                numbers, pending, first = there, left, False
-            else:
-                numbers[pending], pending = there, pending[left]
+        numbers, won, left = self._look(slots, states)
+        # Most are found at the first look: those that were not are put right.
+        fresh, pending, sought = [won], left, states
+        while len(left):
             sought, slots = sought.take(left, axis=1), (slots[left] + 1) & mask
-        new = np.concatenate(fresh) if fresh else np.zeros(0, np.int64)
-        return numbers, new
+            numbers[pending], won, left = self._look(slots, sought)
+            fresh.append(pending[won])
+            pending = pending[left]
+        return numbers, np.concatenate(fresh)
+
+    def _look(self, slots: Numbers, sought: Limbs) -> tuple[Numbers, Numbers, Numbers]:
+        """Whose number stands at each slot, which were put there now, and who is another."""
+        there = self._table.take(slots).astype(np.int64)
+        free = np.flatnonzero(there == _FREE)
+        won = self._claim(slots, free)
+        self._states[:, self.size : self.size + len(won)] = sought[:, won]
+        self._table[slots[won]] = np.arange(self.size, self.size + len(won))
+        self.size += len(won)
+        there[free] = self._table[slots[free]]
+        same = self._states[0].take(there) == sought[0]
+        for one, other in zip(self._states[1:], sought[1:], strict=True):
+            same &= one.take(there) == other
+        return there, won, np.flatnonzero(~same)
 
     def _claim(self, slots: Numbers, free: Numbers) -> Numbers:
         """Of those that come to free slots, the first at each."""
