@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from saga_fsm.definition import Retry
-from saga_fsm.testing.plan import AROUND, OPERATOR, Fault, asked_at
+from saga_fsm.testing.plan import AROUND, OPERATOR, Fault
 from saga_fsm.testing.stage import Kindred, Stage, Visit
 
 
@@ -111,7 +111,7 @@ def honest(fault: Fault, visit: Visit) -> bool:
 
 def _retry(visit: Visit, stage: Stage) -> Retry | None:
     layout = stage.layout
-    path, _ = asked_at(visit.site)
+    path, _ = stage.unit(visit.site)
     if visit.kind in {"action", "readonly", "query"}:
         return layout.steps[path].retry
     if visit.kind == "compensation":

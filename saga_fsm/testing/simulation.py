@@ -27,7 +27,7 @@ from saga_fsm.testing.effects import EffectLog
 from saga_fsm.testing.harm import InterruptedAgainError, deliver, inflict, spoils
 from saga_fsm.testing.journal import AppendLostError, FragileJournal
 from saga_fsm.testing.participants import Later, Participants, site_of
-from saga_fsm.testing.plan import OPERATOR, Fault, asked_at, site_at
+from saga_fsm.testing.plan import OPERATOR, Fault, site_at
 from saga_fsm.testing.stage import Answers, Kindred, Loop, Owner, Stage, Visit, Watch
 
 
@@ -347,19 +347,19 @@ class Simulation:
         return faults if self._injected <= _MOST_FAULTS else ()
 
     def _look(self, site: str, number: int, kind: Kindred, invoke: Invoke | None) -> Visit:
+        unit = self.stage.unit(site)[0]
         landed = company = spoilable = False
         words: tuple[Fault, ...] = ()
         if invoke is not None:
             company = self._company()
             landed = invoke.leg[0] == "call" and self.log.landed(invoke.leg[1])
             spoilable = spoils(self.world, site) or (
-                kind in {"action", "readonly"} and self.stage.typed(asked_at(site)[0])
+                kind in {"action", "readonly"} and self.stage.typed(unit)
             )
         elif kind == "operator":
-            words = self.words(asked_at(site)[0])
+            words = self.words(unit)
         near = self._near(site)
         # What is refused after a doubt is another story than what is refused at once.
-        unit = self.stage.unit(site)[0]
         key = *self.key(), any(unit == path for path, _ in self.owner.driver.facts.doubted)
         return Visit(
             site, number, kind, key, near, company, landed, spoilable=spoilable, words=words
@@ -383,14 +383,15 @@ class Simulation:
 
     def _place(self, invoke: Invoke) -> tuple[str, Kindred]:
         kind, path, _ = invoke.leg
+        site = site_of(invoke)
         if kind in {"decide", "expand"}:
-            return site_at(path), "ask"
+            return site, "ask"
         if kind == "call":
             if invoke.function is self.owner.driver.calls.answers.get(path):
                 return site_at(path, "answer"), "answer"
             readonly = self.stage.layout.steps[path].kind is Kind.READONLY
-            return site_at(path), "readonly" if readonly else "action"
-        return site_of(invoke), "query" if kind == "query" else "compensation"
+            return site, "readonly" if readonly else "action"
+        return site, "query" if kind == "query" else "compensation"
 
     # ------------------------------------------------------------------ what comes of a call
 
