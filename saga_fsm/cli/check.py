@@ -119,12 +119,7 @@ def check(  # noqa: PLR0913 - one a switch
     """
     from saga_fsm.checker import check as check_saga
 
-    if picture is not None and picture.suffix not in {".svg", ".png", ".dot"}:
-        message = f"'{picture}' is no format that is drawn. Give FILE.svg, .png or .dot."
-        raise click.UsageError(message)
-    if test is not None and test.suffix != ".py":
-        message = f"'{test}' is no file of tests. Give FILE.py."
-        raise click.UsageError(message)
+    _refuse_formats(picture, test)
     saga = load(target)
     wanted = [one for name in properties for one in _properties(name)]
     progress = Progress("states", "waiting")
@@ -172,6 +167,16 @@ def _draw(report: Report, file: Path) -> int:
     from saga_fsm.drawing import draw
 
     return write(draw(report), file, err=True)
+
+
+def _refuse_formats(picture: Path | None, test: Path | None) -> None:
+    """Before anything is searched."""
+    if picture is not None and picture.suffix not in {".svg", ".png", ".dot"}:
+        message = f"'{picture}' is no format that is drawn. Give FILE.svg, .png or .dot."
+        raise click.UsageError(message)
+    if test is not None and test.suffix != ".py":
+        message = f"'{test}' is no file of tests. Give FILE.py."
+        raise click.UsageError(message)
 
 
 def _write_test(report: Report, target: str, file: Path) -> None:
