@@ -22,47 +22,22 @@ from saga_fsm import (
     pivot,
     readonly,
     retriable,
-    step,
 )
 from saga_fsm.machine import Status as MachineStatus
-from saga_fsm.runner.commands import Alert, Command, Invoke, Wake
+from saga_fsm.runner.commands import Alert, Wake
 from saga_fsm.runner.driver import Driver
-
-
-def ok(ctx: Any) -> str:
-    """Do nothing, well."""
-    return "ok"
-
-
-def undo(ctx: Any, result: Any) -> None:
-    """Undo nothing."""
-
-
-def a_step(name: str, **options: Any) -> Any:
-    """Make a compensatable step."""
-    return step(ok, name=name, compensate=undo, **options)
+from tests.told import C, legs, ok, told
 
 
 def driver_of(*blocks: Any, answers: Any = None, **options: Any) -> Driver:
     """Make the driver of a saga of these blocks."""
-    return Driver(
-        Saga("s", *blocks, **options),
-        input=None,
-        run_id="r",
-        services=None,
-        answers=answers or {},
-        luck=lambda: 0.5,
-    )
-
-
-def legs(commands: list[Command]) -> list[Any]:
-    """Which calls are asked for."""
-    return [command.leg for command in commands if isinstance(command, Invoke)]
+    saga = Saga("s", *blocks, **options)
+    return told(saga, input=None, run_id="r", services=None, answers=answers or {})
 
 
 def test_each_move_is_written_before_it_is_made() -> None:
     """The entry that starts a step comes with the command to call it (R1)."""
-    driver = driver_of(a_step("a"), a_step("b"))
+    driver = driver_of(C("a"), C("b"))
     entries, commands = driver.start(1.0)
     assert [entry.event for entry in entries] == ["start"]
     assert legs(commands) == [("call", "a", 1)]
@@ -84,7 +59,7 @@ def test_each_move_is_written_before_it_is_made() -> None:
 )
 def test_outcomes(error: BaseException, event: str) -> None:
     """What is raised, or declared, is one of four outcomes; all else is unknown (R2)."""
-    driver = driver_of(a_step("a", rejects=KeyError, transient=ConnectionError))
+    driver = driver_of(C("a", rejects=KeyError, transient=ConnectionError))
     driver.start(0.0)
     entries, _ = driver.raised(("call", "a", 1), error, 0.0)
     assert entries[0].event == event
@@ -93,14 +68,14 @@ def test_outcomes(error: BaseException, event: str) -> None:
 
 def test_a_predicate_that_raises_has_not_spoken() -> None:
     """A `rejects=` that fails itself leaves the outcome unknown, and the run goes on."""
-    driver = driver_of(a_step("a", rejects=lambda error: 1 / 0))
+    driver = driver_of(C("a", rejects=lambda error: 1 / 0))
     driver.start(0.0)
     assert driver.raised(("call", "a", 1), ValueError("?"), 0.0)[0][0].event == "unknown(a)"
 
 
 def test_an_undo_has_no_rejection() -> None:
     """A `Rejected` raised by a compensation is unknown: it is tried again (R7)."""
-    driver = driver_of(a_step("a"), a_step("b"), contract=GUARDED)
+    driver = driver_of(C("a"), C("b"), contract=GUARDED)
     driver.start(0.0)
     driver.returned(("call", "a", 1), "x", 0.0)
     driver.raised(("call", "b", 1), Rejected("no"), 0.0)
@@ -111,7 +86,7 @@ def test_an_undo_has_no_rejection() -> None:
 
 def test_attempts_end_with_their_policy() -> None:
     """The outcome of the last attempt comes with `exhausted`, in one append."""
-    driver = driver_of(a_step("a", retry=Retry(attempts=2, wait_initial=4.0, jitter=2.0)))
+    driver = driver_of(C("a", retry=Retry(attempts=2, wait_initial=4.0, jitter=2.0)))
     driver.start(0.0)
     _, commands = driver.raised(("call", "a", 1), Transient("busy"), 10.0)
     assert commands == [Wake(("retry", "a"), 15.0)]
@@ -123,7 +98,7 @@ def test_attempts_end_with_their_policy() -> None:
 
 def test_a_stale_outcome_is_recorded_once() -> None:
     """An answer of an attempt that is decided moves nothing; the first one is written (R11)."""
-    driver = driver_of(a_step("a"), a_step("b"))
+    driver = driver_of(C("a"), C("b"))
     driver.start(0.0)
     driver.returned(("call", "a", 1), "x", 0.0)
     before = driver.facts.state
@@ -140,7 +115,7 @@ def test_a_stale_outcome_is_recorded_once() -> None:
 def test_a_late_effect_after_its_undo_is_an_alarm() -> None:
     """A `done` of an attempt taken as unknown, after the undo, reopens a run that had ended."""
     contract = Contract(idempotent=True)
-    driver = driver_of(a_step("a", timeout=5.0), contract=contract)
+    driver = driver_of(C("a", timeout=5.0), contract=contract)
     driver.start(0.0)
     driver.woke(("call", "a"), 5.0)
     driver.returned(("compensate", "a", 1), None, 6.0)
@@ -165,8 +140,8 @@ def test_a_refused_deadline_is_an_alert() -> None:
 
 def test_what_halts_ends_a_pending_answer_and_takes_its_timer_back() -> None:
     """A failing sibling ends the wait at once, as unknown."""
-    pending = a_step("ask", timeout=60.0)
-    driver = driver_of(parallel(pending, a_step("b")), contract=GUARDED)
+    pending = C("ask", timeout=60.0)
+    driver = driver_of(parallel(pending, C("b")), contract=GUARDED)
     driver.start(0.0)
     driver.returned(("call", "ask", 1), PENDING, 0.0)
     entries, commands = driver.raised(("call", "b", 1), Rejected("no"), 1.0)
@@ -178,7 +153,7 @@ def test_what_halts_ends_a_pending_answer_and_takes_its_timer_back() -> None:
 @pytest.mark.parametrize("items", [5, None])
 def test_items_that_are_none_fail_the_block(items: Any) -> None:
     """Items that cannot be counted are a failure before any effect of the block."""
-    driver = driver_of(a_step("z"), each(ok, a_step("a"), max_items=2))
+    driver = driver_of(C("z"), each(ok, C("a"), max_items=2))
     driver.start(0.0)
     driver.returned(("call", "z", 1), "x", 0.0)
     entries, _ = driver.returned(("expand", "a", 1), items, 0.0)
@@ -188,7 +163,7 @@ def test_items_that_are_none_fail_the_block(items: Any) -> None:
 
 def test_a_pause_that_cannot_say_how_long_is_unknown() -> None:
     """A function of a pause that raises is a failure of that step, not of the runner."""
-    driver = driver_of(a_step("a"), pause(lambda ctx: 1 / 0))
+    driver = driver_of(C("a"), pause(lambda ctx: 1 / 0))
     driver.start(0.0)
     entries, commands = driver.returned(("call", "a", 1), "x", 0.0)
     assert [entry.event for entry in entries] == ["done(a)", "unknown(pause)"]
@@ -209,23 +184,21 @@ def failed(*blocks: Any, script: list[tuple[Any, Any]]) -> Any:
 
 def test_the_cause_of_a_nested_failure_is_the_step_that_failed() -> None:
     """The parent turns when the nested saga is undone; the cause is what failed in it."""
-    nested = Saga("n", a_step("a"), a_step("b"))
+    nested = Saga("n", C("a"), C("b"))
     error = Rejected("full")
     script = [
         (("call", "n/a", 1), "x"),
         (("call", "n/b", 1), error),
         (("compensate", "n/a", 1), None),
     ]
-    cause = failed(nested, a_step("c"), script=script)
+    cause = failed(nested, C("c"), script=script)
     assert (cause.step, cause.kind, cause.message) == ("n/b", "rejected", "full")
     assert cause.exception is error
 
 
 def test_the_cause_of_alternatives_is_the_last_one() -> None:
     """When every alternative failed, the last failure turned the saga back."""
-    plans = alternatives(
-        Saga("m", a_step("a"), a_step("b")), Saga("n", a_step("c"), a_step("d")), name="plans"
-    )
+    plans = alternatives(Saga("m", C("a"), C("b")), Saga("n", C("c"), C("d")), name="plans")
     script = [
         (("call", "m/a", 1), "x"),
         (("call", "m/b", 1), Rejected("first")),
@@ -240,8 +213,8 @@ def test_the_cause_of_alternatives_is_the_last_one() -> None:
 
 def test_the_cause_is_the_first_and_of_its_own_branch() -> None:
     """Of two nested sagas that fail side by side, the one that is undone first is the cause."""
-    left = Saga("l", a_step("a"), a_step("b"))
-    right = Saga("r", a_step("c"), a_step("d"))
+    left = Saga("l", C("a"), C("b"))
+    right = Saga("r", C("c"), C("d"))
     script = [
         (("call", "l/a", 1), "x"),
         (("call", "r/c", 1), "x"),
@@ -257,7 +230,7 @@ def test_the_cause_is_the_first_and_of_its_own_branch() -> None:
 def test_the_cause_of_exhaustion_is_the_last_error() -> None:
     """When attempts ran out, the cause tells what the last one said."""
     busy = Transient("busy")
-    blocks = [a_step("z"), a_step("a", retry=Retry(attempts=2, wait_initial=1.0))]
+    blocks = [C("z"), C("a", retry=Retry(attempts=2, wait_initial=1.0))]
     driver = driver_of(*blocks)
     driver.start(0.0)
     driver.returned(("call", "z", 1), "x", 0.0)

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from saga_fsm import SKIP, Contract, Retry, Saga, Status, alternatives, choice, each, parallel
+from saga_fsm import SKIP, Contract, Retry, Saga, Status, alternatives, choice, parallel
 from saga_fsm.compiler import _scopes, _steps
 from saga_fsm.compiler._table import Table
 from saga_fsm.definition.layout import PlacedParallel
 from saga_fsm.machine import _alphabet as a
 from tests.quality.planted.scene import SEVERAL, monitored, settled
-from tests.quality.planted.yard import BARE, C, Loose, P, R, S, Yard, exactly, of_library
+from tests.quality.planted.yard import BARE, C, Loose, P, R, S, Yard, exactly, of_library, repeated
 
 
 Edit = Callable[[Any], None]
@@ -194,10 +194,6 @@ def _in_time(world: Any, outcome: Any) -> bool:
     return exactly("a", "b")(world, outcome) and not late
 
 
-def _lines() -> Any:
-    return S(each(lambda ctx: ctx.input["lines"], C("line"), max_items=3, name="lines"), P())
-
-
 def _patching(place: Any, name: str, make: Any) -> Any:
     return lambda: patched(place, name, make)
 
@@ -281,7 +277,7 @@ COMPILER = (
         "the block of lines ends at once",
         "An each is done when its items are known, not when its copies are.",
         editing(named("lines=", " done", _each_at_once)),
-        _lines,
+        repeated,
         exactly("line[0]", "line[1]", "line[2]", "p"),
         "lines: p line[0]=reject",
         given={"lines": ["x", "y", "z"]},

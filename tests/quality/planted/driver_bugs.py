@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest import mock
 
-from saga_fsm import PENDING, SKIP, Context, Contract, Retry, Status, choice, each, readonly
+from saga_fsm import PENDING, SKIP, Context, Contract, Retry, Status, choice, readonly
 from saga_fsm.definition.layout import PlacedEach
 from saga_fsm.definition.policy import Retry as Policy
 from saga_fsm.machine import Call
@@ -25,10 +25,12 @@ from tests.quality.planted.yard import (
     R,
     S,
     Yard,
+    ask,
     counter,
     exactly,
     is_open,
     of_library,
+    repeated,
 )
 
 
@@ -245,10 +247,6 @@ def _bare() -> Any:
     return S(C("a"), C("b", contract=BARE), P(), R())
 
 
-def _lines() -> Any:
-    return S(each(lambda ctx: ctx.input["lines"], C("line"), max_items=3, name="lines"), P())
-
-
 def _which() -> Any:
     return S(choice(is_open, yes=C("x"), no=C("y"), otherwise=SKIP, name="which"), P())
 
@@ -279,12 +277,8 @@ def _asking() -> Any:
     return S(C("a"), readonly(_ask_owner, name="ask"), P())
 
 
-def _query(ctx: Any) -> Any:
-    return ctx.services.asked(ctx.key)
-
-
 def _doubtful() -> Any:
-    return S(C("a"), C("b"), P(retry=Retry(attempts=2), query=_query), R())
+    return S(C("a"), C("b"), P(retry=Retry(attempts=2), query=ask), R())
 
 
 def _one_branch(world: Any, outcome: Any) -> bool:
@@ -353,7 +347,7 @@ DRIVER = (
         "as many items as there may be are one too many",
         "The last of max_items items is dropped in silence.",
         replaced(Driver, "_decision", _no_last_item),
-        _lines,
+        repeated,
         settled(_all_lines),
         "",
         given=_THREE,
@@ -391,7 +385,7 @@ DRIVER = (
         "each copy has the first one's item",
         "ctx.item does not look at the index.",
         replaced(Facts, "copy", _first_item),
-        _lines,
+        repeated,
         settled(_all_lines),
         "",
         given=_THREE,
@@ -400,7 +394,7 @@ DRIVER = (
         "an undo is given the first copy's result",
         "The result of the undone action is looked up without its index.",
         replaced(Calls, "make", _first_result),
-        _lines,
+        repeated,
         settled(_all_lines),
         "lines: line[0] line[1] line[2] p=reject",
         given=_THREE,

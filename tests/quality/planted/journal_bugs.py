@@ -14,14 +14,14 @@ from unittest import mock
 
 import attrs
 
-from saga_fsm import SKIP, Status, choice, each
+from saga_fsm import SKIP, Status, choice
 from saga_fsm.errors import JournalError
 from saga_fsm.journals.memory import MemoryJournal
 from saga_fsm.ports import Append, Birth, Entry
 from tests.quality.planted import Planted
 from tests.quality.planted.driver_bugs import Turning, replaced
 from tests.quality.planted.scene import settled
-from tests.quality.planted.yard import C, P, R, S, Yard, exactly, is_open, of_library
+from tests.quality.planted.yard import C, P, R, S, Yard, exactly, is_open, of_library, repeated
 
 
 _ALL = exactly("a", "b", "p", "r")
@@ -129,10 +129,6 @@ def _last_lost(entries: list[Entry]) -> list[Entry]:
     return entries[:-1]
 
 
-def _lines() -> Any:
-    return S(each(lambda ctx: ctx.input["lines"], C("line"), max_items=3, name="lines"), P())
-
-
 def _which() -> Any:
     return S(C("a"), choice(is_open, yes=C("x"), otherwise=SKIP, name="which"), P())
 
@@ -197,7 +193,7 @@ RUNS = (
         "data is not stored",
         "Only the events come back: no items, no results.",
         replaced(MemoryJournal, "read", _reading(_no_data)),
-        _lines,
+        repeated,
         settled(_all_lines),
         "lines: line[0] crash",
         given={"lines": ["x", "y", "z"]},

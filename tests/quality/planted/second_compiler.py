@@ -16,7 +16,21 @@ from saga_fsm.machine import _verdict as verdict_module
 from saga_fsm.machine._recall import Recall
 from tests.quality.planted import Planted
 from tests.quality.planted.driver_bugs import replaced
-from tests.quality.planted.yard import C, Hand, P, R, S, Yard, exactly, is_open, of_library
+from tests.quality.planted.yard import (
+    C,
+    Hand,
+    P,
+    R,
+    S,
+    Swept,
+    Yard,
+    ask,
+    exactly,
+    is_open,
+    lines,
+    of_library,
+    sweep,
+)
 
 
 # ---------------------------------------------------------------------- what is planted
@@ -91,32 +105,6 @@ def _by_what_it_wrote(sound: Any) -> Any:
 
 
 # ---------------------------------------------------------------------- sagas and worlds
-
-
-class Swept(Yard):
-    """A yard in which a nested saga is taken back as a whole, by its key."""
-
-    def sweep(self, ctx: Any) -> None:
-        """Take back all that has landed under a key."""
-        inside = f"{ctx.action_key}/"
-        for key in [key for key in self.kept if key.startswith(inside)]:
-            path = key.partition("/")[2]
-            self.back(key, lambda _, path=path: self.add(path, -1))
-
-
-def sweep(ctx: Any, _results: Any) -> None:
-    """Take back a nested saga as a whole."""
-    ctx.services.sweep(ctx)
-
-
-def ask(ctx: Any) -> Any:
-    """Ask the yard what came of a step."""
-    return ctx.services.asked(ctx.key)
-
-
-def lines(ctx: Any) -> Any:
-    """What a block is repeated for."""
-    return ctx.input["lines"]
 
 
 def owed(world: Any, outcome: Outcome[Any]) -> bool:

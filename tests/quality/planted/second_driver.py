@@ -33,8 +33,20 @@ from saga_fsm.runner.tasks import TaskShell
 from saga_fsm.testing.clock import VirtualClock
 from tests.quality.planted import Planted
 from tests.quality.planted.driver_bugs import replaced
-from tests.quality.planted.second_compiler import Swept, ask, lines, sweep
-from tests.quality.planted.yard import C, P, R, S, Yard, exactly, of_library, undo
+from tests.quality.planted.yard import (
+    C,
+    P,
+    R,
+    S,
+    Swept,
+    Yard,
+    ask,
+    exactly,
+    lines,
+    of_library,
+    sweep,
+    undo,
+)
 
 
 # ---------------------------------------------------------------------- what is planted

@@ -7,7 +7,18 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from saga_fsm import GUARDED as KEPT
-from saga_fsm import Contract, Outcome, Rejected, Saga, Status, Transient, pivot, retriable, step
+from saga_fsm import (
+    Contract,
+    Outcome,
+    Rejected,
+    Saga,
+    Status,
+    Transient,
+    each,
+    pivot,
+    retriable,
+    step,
+)
 from saga_fsm.journals.memory import MemoryJournal
 from saga_fsm.runner.commands import Invoke, Leg, Wake
 from saga_fsm.runner.driver import Driver
@@ -95,6 +106,32 @@ class Loose(Yard):
             super().back(key, undo)
 
 
+class Swept(Yard):
+    """A yard in which a nested saga is taken back as a whole, by its key."""
+
+    def sweep(self, ctx: Any) -> None:
+        """Take back all that has landed under a key."""
+        inside = f"{ctx.action_key}/"
+        for key in [key for key in self.kept if key.startswith(inside)]:
+            path = key.partition("/")[2]
+            self.back(key, lambda _, path=path: self.add(path, -1))
+
+
+def sweep(ctx: Any, _results: Any) -> None:
+    """Take back a nested saga as a whole."""
+    ctx.services.sweep(ctx)
+
+
+def ask(ctx: Any) -> Any:
+    """Ask the yard what came of a step."""
+    return ctx.services.asked(ctx.key)
+
+
+def lines(ctx: Any) -> Any:
+    """What a block is repeated for."""
+    return ctx.input["lines"]
+
+
 def undo(ctx: Any, result: Any | None) -> None:
     """Take a step back."""
     ctx.services.undo(ctx, result)
@@ -137,6 +174,11 @@ def R(name: str = "r", **options: Any) -> Any:
 def S(*blocks: Any, **options: Any) -> Saga[Any, Any]:
     """A saga whose participants keep their promises."""
     return Saga("yard", *blocks, **{"contract": KEPT, **options})
+
+
+def repeated() -> Any:
+    """Make a saga of a step for each line, at most three."""
+    return S(each(lines, C("line"), max_items=3, name="lines"), P())
 
 
 def exactly(*paths: str) -> Callable[[Any, Outcome[Any]], bool]:
